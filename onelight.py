@@ -1,0 +1,6 @@
+"""``python onelight.py ...`` from a checkout is the ``onelight`` command."""
+
+from onelight.cli import main
+
+if __name__ == "__main__":
+    main()

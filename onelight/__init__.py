@@ -1,0 +1,73 @@
+"""Share, search, download and load neurophysiology recordings that are plain ALF files.
+
+>>> import onelight as one
+>>> sessions = one.search(["trials"])                       # doctest: +SKIP
+>>> trials = one.load_object(sessions[0], "trials")         # doctest: +SKIP
+>>> trials.intervals                                        # doctest: +SKIP
+
+The functions work on the current repository (``onelight repo NAME`` or :func:`set_repository` choose it). For several
+at once, make a :class:`One` of each. Errors are in :mod:`onelight.errors`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from onelight.version import __version__ as __version__
+
+__all__ = [
+    "ONE",
+    "Bunch",
+    "One",
+    "OneError",
+    "download",
+    "list",
+    "load_dataset",
+    "load_object",
+    "publish",
+    "repositories",
+    "scan",
+    "search",
+    "search_terms",
+    "set_repository",
+    "upload",
+]
+
+if TYPE_CHECKING:
+    from onelight.api import One
+    from onelight.errors import OneError
+    from onelight.loading import Bunch
+
+    ONE = One
+    _one: One = One()
+    download = _one.download
+    list = _one.list  # noqa: A001 - the field's verb for what a session holds
+    load_dataset = _one.load_dataset
+    load_object = _one.load_object
+    publish = _one.publish
+    repositories = _one.repositories
+    scan = _one.scan
+    search = _one.search
+    search_terms = _one.search_terms
+    set_repository = _one.set_repository
+    upload = _one.upload
+
+_CLASSES = {"One": "onelight.api", "ONE": "onelight.api", "Bunch": "onelight.loading", "OneError": "onelight.errors"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for, so that ``import onelight`` is instant."""
+    import importlib
+
+    if name in _CLASSES:
+        return getattr(importlib.import_module(_CLASSES[name]), "One" if name == "ONE" else name)
+    if name not in __all__:
+        msg = f"module 'onelight' has no attribute '{name}'"
+        raise AttributeError(msg)
+    from onelight.api import module_function
+
+    return module_function(name)
+
+
+def __dir__() -> Any:
+    return sorted([*globals(), *__all__])

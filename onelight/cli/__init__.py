@@ -1,0 +1,90 @@
+"""The ``onelight`` command: it parses, makes one call of the library, and prints.
+
+stdout is data, one item per line; stderr is talk. Commands do not catch: errors become exit codes and hints in one
+table (:mod:`onelight.cli.errors`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from onelight.cli import places, reading, rehearsal, sharing
+from onelight.cli.errors import report
+from onelight.version import __version__
+
+_GROUPS = {
+    "Use data": (reading.search, reading.list_, reading.download),
+    "Share data": (sharing.scan, sharing.upload, sharing.publish, sharing.index),
+    "Choose where": (places.repo, places.add_repo),
+    "Rehearse": (rehearsal.demo, rehearsal.sandbox),
+}
+# The first client had underscores in its names, and `clean_publish`; scripts that use them go on working.
+_ALIASES = {"add_repo": "add-repo", "clean_publish": "publish"}
+
+
+class _Commands(click.Group):
+    """The commands by what they are for, with old names understood."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        for title, commands in _GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(str(command.name), command.get_short_help_str(80)) for command in commands])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        with formatter.section("Exit codes"):
+            formatter.write_text(
+                "0 all done, 1 some items failed, 2 wrong usage, 3 not found, 4 access denied, 5 try again later, "
+                "6 wrong bytes, 7 local disk, 8 refused as unsafe, 130 interrupted"
+            )
+
+
+@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="onelight", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Share, search, download and load neurophysiology recordings (ALF files).
+
+    \b
+    Examples:
+      onelight demo                               the whole way, on made-up data
+      onelight search spikes.times trials         sessions that have both
+      onelight scan /path/to/dataroot             what would be shared, and what not
+
+    Each command explains itself: onelight COMMAND --help
+    """
+    if ctx.invoked_subcommand is None:
+        from onelight.config import Config
+
+        config = Config.load()
+        click.echo(ctx.get_help())
+        click.echo(f"\nConfiguration: {config.remark or config.path}", err=True)
+
+
+for _group in _GROUPS.values():
+    for _command in _group:
+        cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line and end the process with the exit code that tells the truth."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line with these arguments and return its exit code."""
+    try:
+        code = cli.main(arguments, prog_name="onelight", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `onelight search | head`: the reader has what it wants. Python would complain when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # what a shell shows for a program ended by SIGPIPE
+    except BaseException as error:  # noqa: BLE001 - the one place where every error becomes words and a number
+        return report(error, arguments)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,120 @@
+"""Commands that say where the data is: repo, add-repo."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onelight.cli.output import emit, say, shared_options
+
+
+@click.command(short_help="The repositories; with a name, choose one.")
+@click.argument("name", required=False)
+@shared_options
+def repo(name: str | None, as_json: bool) -> None:
+    """Print the repositories of the configuration, * at the current one; or make NAME the current one.
+
+    \b
+    Examples:
+      onelight repo
+      onelight repo nick19
+    """
+    from onelight.client import Client
+    from onelight.config import Config
+    from onelight.errors import OneError
+    from onelight.kinds import open_repository
+
+    config = Config.load()
+    if name is not None:
+        config.choose(name)
+        emit({"name": name, "current": True}, name, as_json=as_json)
+    else:
+        client = Client()
+        for settings in config.repositories:
+            try:
+                address = open_repository(settings, client).address
+            except OneError as error:
+                address = f"(cannot be used: {error.message})"
+            current = settings.name == config.current
+            row = {"name": settings.name, "type": settings.kind, "address": address, "current": current}
+            emit(row, f"{'*' if current else ' '}{settings.name}: {settings.kind} {address}", as_json=as_json)
+    say(config.remark or f"configuration: {config.path}")
+
+
+@click.command("add-repo", short_help="Add a repository to the configuration.")
+@click.argument("name")
+@click.option("--figshare", metavar="URL|DOI|ID", help="An article of figshare.")
+@click.option("--http", metavar="URL", help="A folder on a web server that holds .one_root.")
+@click.option("--local", metavar="DIR", help="A local folder.")
+@click.option("--api-url", metavar="URL", help="With --figshare: another API than figshare's, such as a sandbox's.")
+@click.option("--login", metavar="NAME", default="", help="With --http: user name for basic authentication.")
+@click.option("--token-stdin", is_flag=True, help="Read the token or password from standard input.")
+@click.option("--replace", is_flag=True, help="Replace a repository of the same name.")
+@shared_options
+def add_repo(
+    name: str,
+    figshare: str | None,
+    http: str | None,
+    local: str | None,
+    api_url: str | None,
+    login: str,
+    token_stdin: bool,
+    replace: bool,
+    as_json: bool,
+) -> None:
+    """Add the repository NAME to the configuration; choose it with `onelight repo NAME`.
+
+    A token (figshare) or password (with --login) is read from standard input with --token-stdin, and asked for on a
+    terminal; it is never an argument, which other users of the computer could read. A public repository needs none.
+
+    \b
+    Examples:
+      onelight add-repo steinmetz --figshare 10.6084/m9.figshare.9974357.v3
+      onelight add-repo my_lab --http https://example.org/dataroot
+      onelight add-repo disk --local /path/to/dataroot
+    """
+    from onelight.client import Client
+    from onelight.config import Config, Settings
+    from onelight.kinds import open_repository
+
+    given = [kind for kind, value in (("figshare", figshare), ("http", http), ("local", local)) if value]
+    if len(given) != 1:
+        msg = "say what it is with one of --figshare, --http and --local"
+        raise click.UsageError(msg)
+    config = Config.load()
+    if not replace and any(settings.name == name for settings in config.repositories):
+        msg = f"there is a repository '{name}' already; say --replace, or choose another name"
+        raise click.UsageError(msg)
+    options: dict[str, Any]
+    if figshare:
+        from onelight.kinds.figshare import article_id_of
+
+        options = {
+            "article_id": article_id_of(figshare),
+            "token": _secret("Token (empty for public data)", token_stdin),
+        }
+        options |= {"api_url": api_url} if api_url else {}
+    elif http:
+        password = _secret(f"Password of {login}", token_stdin) if login else ""
+        options = {"base_url": http, "login": login, "password": password}
+    else:
+        options = {"root_dir": str(Path(str(local)).expanduser().absolute())}
+    settings = Settings(name, given[0], options)
+    address = open_repository(settings, Client()).address
+    config.add(settings)
+    emit(
+        {"name": name, "type": settings.kind, "address": address}, f"{name}: {settings.kind} {address}", as_json=as_json
+    )
+    say(config.remark or f"choose it with: onelight repo {name}")
+
+
+def _secret(prompt: str, token_stdin: bool) -> str:
+    """Read a secret from standard input, or ask a person for it; a script that gives none gets none."""
+    if token_stdin:
+        return sys.stdin.readline().strip()
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        return str(click.prompt(prompt, default="", hide_input=True, show_default=False, err=True)).strip()
+    return ""

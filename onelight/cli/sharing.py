@@ -1,0 +1,207 @@
+"""Commands that share data: scan, upload, publish, index."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from onelight.cli.output import (
+    count,
+    emit,
+    jobs_option,
+    outcome_row,
+    repository_option,
+    run_exit_code,
+    say,
+    shared_options,
+    size_text,
+    tell_failures,
+)
+
+if TYPE_CHECKING:
+    from onelight.api import UploadPlan
+    from onelight.folder import Scan
+
+_ROOT = click.argument("root", type=click.Path(path_type=Path))
+_PARTIAL = click.option("--allow-partial", is_flag=True, help="Leave out what is not ALF instead of refusing.")
+
+
+@click.command(short_help="What of a local folder would be shared.")
+@_ROOT
+@click.option("--sessions-only", is_flag=True, help="Print sessions instead of files.")
+@shared_options
+def scan(root: Path, sessions_only: bool, as_json: bool) -> int:
+    """Print every dataset below ROOT, one per line; say on stderr what is not ALF, why, and what the right form is.
+
+    ROOT is the folder that holds LAB/Subjects/SUBJECT/YYYY-MM-DD/NUMBER/. Nothing is changed, nothing is sent. The
+    exit code is 1 if something in the folder could not be shared.
+
+    \b
+    Example:
+      onelight scan /path/to/dataroot
+    """
+    from onelight.folder import scan as look_through
+
+    found = look_through(root.expanduser())
+    if sessions_only:
+        for session in found.sessions:
+            emit({"session": session}, session, as_json=as_json)
+    else:
+        for entry in found.index:
+            emit({"path": entry.path, "session": entry.session, "bytes": entry.size}, entry.path, as_json=as_json)
+    _tell_problems(found, as_json=as_json)
+    say(
+        f"{count(len(found.sessions), 'session')}, {count(len(found.index), 'dataset')}, {size_text(found.size)}"
+        + (f"; {count(found.ignored, 'hidden or system file')} left out" if found.ignored else "")
+    )
+    return 1 if found.problems else 0
+
+
+def _tell_problems(found: Scan, *, as_json: bool) -> None:
+    for problem in found.problems:
+        if as_json:
+            row = {"status": "error", "path": problem.path, "message": problem.reason, "files": problem.files}
+            emit(row, "", as_json=True)
+        files = f" ({count(problem.files, 'file')})" if problem.files > 1 else ""
+        say(f"not ALF: {problem.path}: {problem.reason}{files}")
+
+
+@click.command(short_help="Send a local folder to the current repository.")
+@_ROOT
+@click.option("--dry-run", is_flag=True, help="Only say what would be sent, and what there is room for.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Send at most N files, to try it out.")
+@_PARTIAL
+@jobs_option
+@repository_option
+@shared_options
+def upload(
+    root: Path,
+    dry_run: bool,
+    limit: int | None,
+    allow_partial: bool,
+    jobs: int,
+    repository: str | None,
+    as_json: bool,
+) -> int:
+    """Send every dataset below ROOT that the repository does not have, then the index, .one_root.
+
+    Each file is compared with the checksum that the repository makes of it. Readers see the new index only when every
+    file has arrived. Interrupted at any point, the same command sends what is missing and nothing twice.
+
+    \b
+    Examples:
+      onelight upload /path/to/dataroot --dry-run
+      onelight upload /path/to/dataroot
+    """
+    from onelight.api import One
+    from onelight.cli.progress import watch
+
+    one = One(repository)
+    plan = one.plan_upload(root, limit=limit, allow_partial=allow_partial)
+    _tell_problems(plan.scan, as_json=as_json)
+    _tell_plan(plan, dry_run=dry_run)
+    if dry_run:
+        for step in plan.puts:
+            row = {"action": "upload", "path": step.entry.path, "status": "planned", "bytes": step.entry.size}
+            emit(row | {"why": step.why}, step.entry.path, as_json=as_json)
+        return 0
+    begun = time.monotonic()
+    with watch("Uploading") as progress:
+        outcomes = one.run_upload(plan, parallel=jobs, progress=progress)
+    for outcome in outcomes:
+        if outcome.error is None or as_json:
+            emit(outcome_row("upload", outcome), outcome.path, as_json=as_json)
+    seconds = time.monotonic() - begun
+    code = run_exit_code(outcomes)
+    sent = sum(outcome.status.value == "ok" for outcome in outcomes)
+    kept = sum(outcome.status.value == "notneeded" for outcome in outcomes)
+    failed = len(outcomes) - sent - kept
+    size = sum(outcome.size for outcome in outcomes if outcome.status.value == "ok")
+    say(f"{count(sent, 'file')} sent ({size_text(size)} in {seconds:.1f} s), {kept:,} already there, {failed:,} failed")
+    unsure = sum(outcome.status.value == "ok" and outcome.verified.value != "md5" for outcome in outcomes)
+    if unsure:
+        say(f"  {count(unsure, 'file')} not confirmed by the repository yet; run the same command again later")
+    if as_json:
+        summary = {"action": "summary", "ok": sent, "notneeded": kept, "error": failed, "bytes": size}
+        emit(summary | {"seconds": round(seconds, 3), "index": not failed, "exit": code}, "", as_json=True)
+    if failed:
+        say("the index was not written: readers see what they saw before")
+    command = ["onelight", "upload", str(root), *(["--allow-partial"] if allow_partial else [])]
+    tell_failures(outcomes, shlex.join([*command, *(["-R", repository] if repository else [])]))
+    return code
+
+
+def _tell_plan(plan: UploadPlan, *, dry_run: bool) -> None:
+    puts = plan.puts
+    size = sum(step.entry.size or 0 for step in puts)
+    verb = "dry run: would send" if dry_run else "sending"
+    say(f"{verb} {len(puts):,} of {count(len(plan.scan.index), 'file')}, {size_text(size)}")
+    room = plan.room
+    if room.bytes_left is not None:
+        say(f"  room for {size_text(room.bytes_left)}" + _largest(room.largest_file))
+    if room.files_left is not None and len(puts) + 1 > room.files_left:
+        say(f"  note: {room.soft}; it has room for {max(room.files_left, 0):,} more")
+
+
+def _largest(size: int | None) -> str:
+    return f", files of up to {size_text(size)}" if size is not None else ""
+
+
+@click.command(short_help="Make the current repository public, for ever.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@repository_option
+@shared_options
+def publish(yes: bool, repository: str | None, as_json: bool) -> None:
+    """Publish the draft of a figshare repository, and print its public address.
+
+    This cannot be undone: every later change makes a new version, and the old ones stay. What is still missing is
+    told before anything is published. On a terminal you are asked; elsewhere --yes is needed.
+    """
+    from onelight.api import One
+    from onelight.errors import RepositoryError
+
+    one = One(repository)
+    missing = one.missing_for_publication()
+    if missing:
+        raise RepositoryError(
+            f"'{one.repository.name}' is not ready to be published; it still needs {', '.join(missing)}",
+            hint=f"Nothing was published. Complete the article: {one.repository.address}",
+        )
+    if not yes:
+        if not sys.stdin.isatty():
+            msg = "publishing cannot be undone; without a terminal to ask on, say --yes"
+            raise click.UsageError(msg)
+        say(f"{one.repository.address}: publishing cannot be undone.")
+        click.confirm("Publish now?", abort=True, err=True)
+    address = one.publish()
+    emit({"action": "publish", "status": "ok", "url": address}, address, as_json=as_json)
+
+
+@click.command(short_help="Make a folder a repository for any web server.")
+@_ROOT
+@click.option("--base-url", metavar="URL", default="", help="Address at which ROOT will be served.")
+@_PARTIAL
+@shared_options
+def index(root: Path, base_url: str, allow_partial: bool, as_json: bool) -> None:
+    """Write ROOT/.one_root, so that the folder can be read through any web server, and print its path.
+
+    Without --base-url the index has paths only and works wherever the folder is served; with it, every row has the
+    full address of its file.
+
+    \b
+    Example:
+      onelight index /path/to/dataroot
+      onelight add-repo my_lab --http https://example.org/dataroot
+    """
+    from onelight.api import write_index
+
+    target, found = write_index(root, base_url=base_url, allow_partial=allow_partial)
+    _tell_problems(found, as_json=as_json)
+    row = {"action": "index", "file": str(target), "sessions": len(found.sessions), "datasets": len(found.index)}
+    emit(row, str(target), as_json=as_json)
+    say(f"{count(len(found.sessions), 'session')}, {count(len(found.index), 'dataset')}, {size_text(found.size)}")

@@ -1,0 +1,347 @@
+"""The configuration file: repositories by name, the current one, and where secrets come from.
+
+``~/.one/config.json`` is written for people to edit: JSON in which ``#`` comments and trailing commas are read as
+well, because the documentation that people follow shows them so. A file that cannot be understood is never
+overwritten. Keys that this version does not know are kept.
+
+==========================  ======================================================================
+``ONELIGHT_CONFIG_DIR``     folder of the configuration and the data, instead of ``~/.one``
+``ONELIGHT_REPO``           current repository, instead of the one in the file
+``FIGSHARE_TOKEN``          token of every figshare repository, instead of the one in the file
+==========================  ======================================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from onelight.errors import ConfigError, RepositoryNotFound
+
+FIGSHARE_API = "https://api.figshare.com/v2"
+_TOKENS = {"figshare": "FIGSHARE_TOKEN"}
+_SECRET_KEYS = ("token", "password", "pwd")
+_LAYOUT = "Subjects/{subject}/{date}/{number}/alf"
+_KEYS = {"local": "root_dir", "http": "base_url", "figshare": "article_id"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the configuration says of one repository.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    kind : str
+        ``local``, ``http`` or ``figshare``.
+    options : mapping
+        Its other keys as they stand in the file; may hold secrets, and so is never shown.
+    """
+
+    name: str
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def text(self, *keys: str, default: str = "") -> str:
+        """Return the first of these keys that is given and not empty, as text."""
+        for key in keys:
+            value = self.options.get(key)
+            if value is not None and str(value).strip():
+                return str(value).strip()
+        return default
+
+    def require(self, key: str) -> str:
+        """Return a key that must be there.
+
+        Raises
+        ------
+        ConfigError
+            If it is missing or empty.
+        """
+        value = self.text(key)
+        if not value:
+            raise ConfigError(
+                f"the repository '{self.name}' has no '{key}'",
+                hint=f"A repository of type {self.kind} needs it: add it to the configuration file",
+            )
+        return value
+
+    @property
+    def secret(self) -> str:
+        """The token or password: from the environment if it is there, else from the file."""
+        from_environment = os.environ.get(_TOKENS.get(self.kind, ""), "").strip()
+        return from_environment or self.text(*_SECRET_KEYS)
+
+
+class Config:
+    """The configuration as read from its file.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder that holds ``config.json`` and the data.
+    data : dict
+        The content of the file.
+    text : str
+        The file as it stands, to keep its comments where it can be changed in place.
+    """
+
+    def __init__(self, folder: Path, data: dict[str, Any], text: str = "") -> None:
+        self.folder = folder
+        self.path = folder / "config.json"
+        self.data = data
+        self._text = text
+        self.remark = ""
+        _check(self.path, data)
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Config:
+        """Read the configuration; the first time, create it.
+
+        Parameters
+        ----------
+        folder : Path, optional
+            Folder of the configuration; by default ``ONELIGHT_CONFIG_DIR`` or ``~/.one``.
+
+        Raises
+        ------
+        ConfigError
+            If the file cannot be read or understood; the message has line and column.
+        """
+        folder = folder or default_folder()
+        path = folder / "config.json"
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            return cls._create(folder)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"{path} cannot be read: {error}", hint="Put its owner, mode or encoding right"
+            ) from error
+        try:
+            data = json.loads(blank_comments(text))
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ConfigError(_where(path, error), hint="Put it right in an editor; it was not changed") from error
+        config = cls(folder, data, text)
+        config._close_to_others()
+        return config
+
+    @classmethod
+    def _create(cls, folder: Path) -> Config:
+        config = cls(folder, _defaults(folder))
+        try:
+            config.save()
+            (folder / "data" / "local").mkdir(parents=True, exist_ok=True)
+        except ConfigError as error:
+            # A home that cannot be written must not stop anyone from reading data.
+            config.remark = f"the configuration could not be saved: {error.message}"
+        return config
+
+    @property
+    def repositories(self) -> list[Settings]:
+        """Every repository, in the order of the file."""
+        return [_settings(row) for row in self.data["repositories"]]
+
+    @property
+    def current(self) -> str:
+        """Name of the current repository; ``ONELIGHT_REPO`` wins over the file."""
+        return os.environ.get("ONELIGHT_REPO", "").strip() or str(self.data["current_repository"])
+
+    def repository(self, name: str | None = None) -> Settings:
+        """Return a repository by name, by default the current one.
+
+        Raises
+        ------
+        RepositoryNotFound
+            If there is none of this name; the message lists those that are there.
+        """
+        name = name or self.current
+        for settings in self.repositories:
+            if settings.name == name:
+                return settings
+        names = ", ".join(settings.name for settings in self.repositories) or "none"
+        raise RepositoryNotFound(
+            f"no repository is named '{name}'; {self.path} has: {names}",
+            hint="Choose one of these with `onelight repo NAME`, or add one with `onelight add-repo`",
+        )
+
+    def data_folder(self, name: str) -> Path:
+        """Return the folder below which the data of a repository lands.
+
+        By default ``data/NAME`` beside the configuration. A ``download_dir`` in the file, as the first client wrote
+        it, is followed up to the lab; below that the path of a dataset is always kept whole.
+
+        Raises
+        ------
+        ConfigError
+            If ``download_dir`` would lay the files out in another way.
+        """
+        template = str(self.data.get("download_dir") or "")
+        if not template:
+            return self.folder / "data" / name
+        base, mark, rest = template.replace("\\", "/").partition("{lab}")
+        if not mark or rest.strip("/") not in ("", _LAYOUT, _LAYOUT.removesuffix("/alf")):
+            raise ConfigError(
+                f"'download_dir' in {self.path} is laid out in a way that would mix up files: {template}",
+                hint=f"Remove it, or use FOLDER/{{repository}}/{{lab}}/{_LAYOUT}",
+            )
+        return Path(base.replace("{repository}", name)).expanduser().absolute()
+
+    def choose(self, name: str) -> Settings:
+        """Make a repository the current one, in the file."""
+        settings = self.repository(name)
+        if self.data["current_repository"] == name:
+            return settings
+        self.data["current_repository"] = name
+        # Changing the one value in place keeps the comments of the person who wrote the file.
+        pattern = re.compile(r'("current_repository"\s*:\s*)"(?:[^"\\]|\\.)*"')
+        found = list(pattern.finditer(blank_comments(self._text)))
+        if len(found) == 1:
+            start, end = found[0].span()
+            self._text = f"{self._text[:start]}{found[0][1]}{json.dumps(name)}{self._text[end:]}"
+            _write_private(self.path, self._text)
+        else:
+            self.save()
+        return settings
+
+    def add(self, settings: Settings) -> None:
+        """Add a repository at the end, or replace the one of the same name."""
+        row = {"name": settings.name, "type": settings.kind, **settings.options}
+        _check_row(self.path, row)
+        rows: list[dict[str, Any]] = self.data["repositories"]
+        places = [place for place, other in enumerate(rows) if other.get("name") == settings.name]
+        rows[places[0] if places else len(rows) : places[0] + 1 if places else len(rows)] = [row]
+        self.save()
+
+    def save(self) -> None:
+        """Write the file, whole or not at all, readable by its owner only.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be written.
+        """
+        if self._text and blank_comments(self._text) != self._text:
+            backup = self.path.with_name("config.json.bak")
+            _write_private(backup, self._text)
+            self.remark = f"comments do not survive this change; the file as it was is kept as {backup}"
+        self._text = json.dumps(self.data, indent=2, ensure_ascii=False) + "\n"
+        _write_private(self.path, self._text)
+
+    def _close_to_others(self) -> None:
+        """Take the file from other readers if it holds a secret; earlier tools created it for all to read."""
+        holds_secret = any(row.get(key) for row in self.data["repositories"] for key in _SECRET_KEYS)
+        if os.name == "posix" and holds_secret:
+            with contextlib.suppress(PermissionError):  # somebody else's file: theirs to close
+                mode = stat.S_IMODE(self.path.stat().st_mode)
+                if mode & 0o077:
+                    self.path.chmod(mode & 0o700)
+
+
+def default_folder() -> Path:
+    """Return the folder of configuration and data: ``ONELIGHT_CONFIG_DIR``, or ``~/.one``."""
+    named = os.environ.get("ONELIGHT_CONFIG_DIR", "").strip()
+    try:
+        return Path(named).expanduser().absolute() if named else Path.home() / ".one"
+    except RuntimeError as error:
+        raise ConfigError(
+            "there is no home folder for the configuration", hint="Set ONELIGHT_CONFIG_DIR to a folder"
+        ) from error
+
+
+def blank_comments(text: str) -> str:
+    """Replace ``#`` comments and trailing commas by spaces; every other character keeps its place.
+
+    Examples
+    --------
+    >>> blank_comments('{"a": "#1",} # end')
+    '{"a": "#1" }      '
+    """
+
+    def blank(match: re.Match[str]) -> str:
+        return match[0] if match[0].startswith('"') else " " * len(match[0])
+
+    without = re.sub(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*', blank, text)
+    return re.sub(r'"(?:[^"\\\n]|\\.)*"|,(?=\s*[\]}])', blank, without)
+
+
+def _defaults(folder: Path) -> dict[str, Any]:
+    return {
+        "current_repository": "local",
+        "repositories": [
+            {"name": "local", "type": "local", "root_dir": str(folder / "data" / "local")},
+            # The documentation asks people to edit this very block in place (issue 2): second, in this form.
+            {"article_id": 9598406, "name": "nick19", "token": "", "type": "figshare"},
+            {"base_url": "https://example.org/data", "login": "", "name": "web", "password": "", "type": "http"},
+        ],
+    }
+
+
+def _settings(row: Mapping[str, Any]) -> Settings:
+    options = {key: value for key, value in row.items() if key not in ("name", "type")}
+    return Settings(str(row["name"]), str(row["type"]), options)
+
+
+def _check(path: Path, data: Any) -> None:
+    hint = "Put it right in an editor; it was not changed"
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} must hold one JSON object, {{…}}", hint=hint)
+    rows = data.setdefault("repositories", [])
+    if not isinstance(rows, list):
+        raise ConfigError(f"'repositories' in {path} must be a list, [{{…}}, …]", hint=hint)
+    for row in rows:
+        _check_row(path, row)
+    data.setdefault("current_repository", str(rows[0]["name"]) if rows else "")
+    if not isinstance(data["current_repository"], str):
+        raise ConfigError(f"'current_repository' in {path} must be the name of a repository", hint=hint)
+
+
+def _check_row(path: Path, row: Any) -> None:
+    """Check name and type only: a repository that nobody uses may be unfinished."""
+    if not isinstance(row, dict) or not row.get("name") or not row.get("type"):
+        raise ConfigError(
+            f"each repository in {path} needs a 'name' and a 'type' ({', '.join(_KEYS)})",
+            hint="Put it right in an editor; it was not changed",
+        )
+    # The name becomes a folder below the data folder.
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}", str(row["name"])) or str(row["name"]).endswith(
+        (" ", ".")
+    ):
+        raise ConfigError(
+            f"'{row['name']}' in {path} cannot be the name of a repository",
+            hint="Use letters, digits, '_', '-' and '.', at most 100",
+        )
+
+
+def _where(path: Path, error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{path}, line {error.lineno}, column {error.colno}: {error.msg[:1].lower()}{error.msg[1:]}"
+    return f"{path} is nested too deeply"
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file beside its place and rename it, readable by its owner only from the first byte on."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise ConfigError(
+            f"{path} cannot be written: {error}", hint="Set ONELIGHT_CONFIG_DIR to another folder"
+        ) from error

@@ -1,0 +1,141 @@
+"""Every error of ONE light, in one tree.
+
+::
+
+    OneError
+    ├── AlfError (ValueError)              a name or path that is not ALF
+    ├── NotFound (LookupError)
+    │   ├── SessionNotFound
+    │   ├── ObjectNotFound
+    │   ├── DatasetNotFound
+    │   └── RepositoryNotFound
+    ├── AmbiguousQuery (LookupError)       several collections, revisions or files fit
+    ├── RepositoryError (OSError)          a repository did not do what was asked
+    │   ├── ReadOnlyRepository
+    │   ├── AccessDenied                   no token, or one that is not accepted
+    │   ├── RateLimited                    the server asks to come back later
+    │   ├── Unreachable                    no answer, or a passing failure of the server
+    │   └── QuotaExceeded
+    ├── TransferError (OSError)            bytes that did not arrive, or not as they should
+    │   ├── SizeMismatch
+    │   ├── ChecksumMismatch
+    │   ├── Interrupted
+    │   └── NoSpace                        the local disk is full or cannot be written
+    ├── UnsafeData (ValueError)            a name, address or file that is refused
+    └── ConfigError (ValueError)           the configuration cannot be used as it is
+
+A message says what happened, where, and what to do next, in that order. What to do next may also be given
+as ``hint``, which the command line shows on a line of its own.
+"""
+
+from __future__ import annotations
+
+
+class OneError(Exception):
+    """Base of every error that ONE light raises on purpose.
+
+    Parameters
+    ----------
+    message : str
+        What happened, and where.
+    hint : str, optional
+        What to do next.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+class AlfError(OneError, ValueError):
+    """A name or path that is not ALF."""
+
+
+class NotFound(OneError, LookupError):
+    """Something asked for by name is not there."""
+
+
+class SessionNotFound(NotFound):
+    """The repository has no such session."""
+
+
+class ObjectNotFound(NotFound):
+    """The session has no such object."""
+
+
+class DatasetNotFound(NotFound):
+    """The session has no such dataset."""
+
+
+class RepositoryNotFound(NotFound):
+    """The configuration has no repository of this name, or the place it points to is not there."""
+
+
+class AmbiguousQuery(OneError, LookupError):
+    """Several collections, revisions or files fit one question."""
+
+
+class RepositoryError(OneError, OSError):
+    """A repository did not do what was asked."""
+
+
+class ReadOnlyRepository(RepositoryError):
+    """The repository can be read, not written."""
+
+
+class AccessDenied(RepositoryError):
+    """The server refuses: no token or password, or one that it does not accept."""
+
+
+class RateLimited(RepositoryError):
+    """The server asks to come back later.
+
+    Parameters
+    ----------
+    retry_after : float
+        Seconds after which the server will answer again.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class Unreachable(RepositoryError):
+    """No answer, or a passing failure of the server: worth trying again later."""
+
+
+class QuotaExceeded(RepositoryError):
+    """The server has no room, or allows no more or no larger files."""
+
+
+class TransferError(OneError, OSError):
+    """Bytes did not arrive, or not as they should have."""
+
+
+class SizeMismatch(TransferError):
+    """A file has another size than the index or the server states."""
+
+
+class ChecksumMismatch(TransferError):
+    """A file has another md5 than the index or the server states."""
+
+
+class Interrupted(TransferError):
+    """A transfer was stopped before its end; running the same command again continues it."""
+
+
+class NoSpace(TransferError):
+    """The local disk is full, or the folder cannot be written."""
+
+
+class UnsafeData(OneError, ValueError):
+    """A name, address or file that is refused because it could do harm."""
+
+
+class ConfigError(OneError, ValueError):
+    """The configuration cannot be used as it is."""

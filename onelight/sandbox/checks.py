@@ -1,0 +1,69 @@
+"""What happens to a file once its content is complete: its md5 is computed and compared, and it is moved.
+
+::
+
+    created → ic_checking → moving_to_final → available
+                          ↘ ic_failure
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+    import threading
+    from pathlib import Path
+
+    from onelight.sandbox.context import Context
+
+PIECE = 2**20
+
+
+def start(ctx: Context, file_id: int) -> None:
+    """Begin the checks of a file whose parts are all there."""
+    ctx.state.run("UPDATE files SET status = 'ic_checking' WHERE id = ?", file_id)
+    ctx.begin(_settle(ctx, file_id))
+
+
+def resume(ctx: Context) -> None:
+    """Begin the checks again that a server before this one left unfinished."""
+    for row in ctx.state.rows("SELECT id FROM files WHERE status IN ('ic_checking', 'moving_to_final')"):
+        ctx.begin(_settle(ctx, row["id"]))
+
+
+async def _settle(ctx: Context, file_id: int) -> None:
+    delay = ctx.settings.status_delay_ms / 1000
+    row = _file(ctx, file_id)
+    if row is not None and row["status"] == "ic_checking":
+        await asyncio.sleep(delay)
+        md5 = await asyncio.to_thread(_md5, ctx.state.blob(file_id), ctx.stopping)
+        row = _file(ctx, file_id)
+        if row is None or md5 is None:
+            return
+        is_wrong = ctx.settings.check_md5 and row["supplied_md5"].lower() not in ("", md5)
+        status = "ic_failure" if is_wrong or not md5 else "moving_to_final"
+        ctx.state.run("UPDATE files SET status = ?, md5 = ? WHERE id = ?", status, md5, file_id)
+    if not ctx.settings.stuck_moving:
+        await asyncio.sleep(delay)
+        ctx.state.run("UPDATE files SET status = 'available' WHERE id = ? AND status = 'moving_to_final'", file_id)
+
+
+def _file(ctx: Context, file_id: int) -> sqlite3.Row | None:
+    return ctx.state.row("SELECT status, supplied_md5 FROM files WHERE id = ?", file_id)
+
+
+def _md5(path: Path, stopping: threading.Event) -> str | None:
+    """Return the md5 of a blob: empty if it is not there, None if the sandbox stops before the end."""
+    digest = hashlib.md5()
+    try:
+        with path.open("rb", buffering=0) as blob:
+            while piece := blob.read(PIECE):
+                if stopping.is_set():
+                    return None
+                digest.update(piece)
+    except FileNotFoundError:
+        return ""
+    return digest.hexdigest()

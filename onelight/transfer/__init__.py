@@ -1,0 +1,41 @@
+"""Moving bytes, and making sure of them: plan, then act.
+
+A plan is data made by a pure look (:mod:`~onelight.transfer.plan`); a dry run prints it, a run does it. Whatever the
+kind of repository, the same things hold here and nowhere else: a file is written beside its place, its size and md5
+are compared, and only then it gets its name; what is whole is kept without a request; a broken transfer is continued;
+one failure does not stop the others; and the outcome of every file is told.
+"""
+
+from onelight.transfer.download import download
+from onelight.transfer.ledger import Ledger
+from onelight.transfer.outcome import Outcome, Progress, Silent, Status, Verified, raise_failures
+from onelight.transfer.plan import (
+    Conflict,
+    Fetch,
+    Keep,
+    Put,
+    Skip,
+    plan_download,
+    plan_upload,
+)
+from onelight.transfer.upload import hash_files, upload
+
+__all__ = [
+    "Conflict",
+    "Fetch",
+    "Keep",
+    "Ledger",
+    "Outcome",
+    "Progress",
+    "Put",
+    "Silent",
+    "Skip",
+    "Status",
+    "Verified",
+    "download",
+    "hash_files",
+    "plan_download",
+    "plan_upload",
+    "raise_failures",
+    "upload",
+]

@@ -1,0 +1,159 @@
+"""Deciding: what a run would do, as data. Looks at the disk, changes nothing, asks no server."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from onelight.alf import check_safe
+from onelight.checksum import md5_of
+from onelight.errors import UnsafeData
+from onelight.index import Entry, Index
+from onelight.transfer.ledger import Ledger
+from onelight.transfer.outcome import Verified
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A file to be fetched, and why: it is missing, or what is there differs."""
+
+    entry: Entry
+    target: Path
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A file that is there already, and how far it was compared."""
+
+    entry: Entry
+    target: Path
+    verified: Verified
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A file to be sent, and why: it is new, or differs from what is stored."""
+
+    entry: Entry
+    source: Path
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A file that the repository holds already."""
+
+    entry: Entry
+    stored: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A file that cannot be sent, and why."""
+
+    entry: Entry
+    why: str
+
+
+DownloadStep: TypeAlias = Fetch | Keep
+UploadStep: TypeAlias = Put | Skip | Conflict
+
+
+def plan_download(entries: Iterable[Entry], folder: Path, ledger: Ledger) -> list[DownloadStep]:
+    """Decide which files are to be fetched into a folder.
+
+    A file is kept if its size is the one stated and its md5 is, too; the md5 is read from the ledger where the file
+    was not touched since it was last compared, and from the file itself otherwise.
+
+    Parameters
+    ----------
+    entries : iterable of Entry
+        The files that are wanted; each lands at its whole path below the folder.
+    folder : Path
+        The data folder.
+    ledger : Ledger
+        What was compared before.
+
+    Raises
+    ------
+    UnsafeData
+        If an entry would land outside the folder.
+    """
+    return [_look(entry, folder, ledger) for entry in entries]
+
+
+def _look(entry: Entry, folder: Path, ledger: Ledger) -> DownloadStep:
+    check_safe(entry.path)
+    target = folder / entry.path
+    try:
+        found = target.stat()
+    except FileNotFoundError:
+        return Fetch(entry, target, "missing")
+    if not target.is_file():
+        raise UnsafeData(
+            f"{target} is in the way: it is not a file", hint="Move it, or choose another folder (--output)"
+        )
+    if entry.size is not None and found.st_size != entry.size:
+        return Fetch(entry, target, f"differs: {found.st_size:,} bytes, the repository says {entry.size:,}")
+    md5 = ledger.md5(entry.path, target)
+    if entry.md5 is None:
+        return Keep(entry, target, Verified.SIZE if md5 or entry.size is not None else Verified.NOTHING)
+    if md5 is None:
+        md5 = md5_of(target)
+        if md5 == entry.md5:
+            ledger.record(entry.path, target, md5)
+    if md5 != entry.md5:
+        return Fetch(entry, target, "differs: another md5 than the repository says")
+    return Keep(entry, target, Verified.MD5)
+
+
+def plan_upload(local: Index, root: Path, stored: Index, md5s: Mapping[str, str]) -> list[UploadStep]:
+    """Decide which files are to be sent. Pure: everything it needs is in its arguments.
+
+    Parameters
+    ----------
+    local : Index
+        What the data root holds, with sizes.
+    root : Path
+        The data root.
+    stored : Index
+        What the repository holds.
+    md5s : mapping
+        md5 by path of the local files.
+
+    Returns
+    -------
+    list
+        A step for every local file: :class:`Put`, :class:`Skip` or :class:`Conflict`.
+    """
+    twins = _twins([*local, *stored])
+    steps: list[UploadStep] = []
+    for found in local:
+        entry = Entry(found.path, size=found.size, md5=md5s[found.path])
+        there = stored.get(found.path)
+        others = twins[_folded(found.path)] - {found.path}
+        if others:
+            steps.append(Conflict(entry, f"differs only by case or accents from {min(others)}"))
+        elif there is None:
+            steps.append(Put(entry, root / found.path, "new"))
+        elif (there.size, there.md5) == (entry.size, entry.md5):
+            steps.append(Skip(entry, there))
+        else:
+            steps.append(Put(entry, root / found.path, "differs from what is stored"))
+    return steps
+
+
+def _folded(path: str) -> str:
+    return unicodedata.normalize("NFC", path).casefold()
+
+
+def _twins(entries: Iterable[Entry]) -> dict[str, set[str]]:
+    """Group the paths that are one file on a disk that does not tell case or accents apart."""
+    twins: dict[str, set[str]] = {}
+    for entry in entries:
+        twins.setdefault(_folded(entry.path), set()).add(entry.path)
+    return twins

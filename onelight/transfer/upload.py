@@ -1,0 +1,156 @@
+"""Sending: files first, all of them checked by the repository, then the index.
+
+The index is the commit point. It is written only if every file arrived, so that readers see the old state or the
+new one; killed at any moment, the same command finishes what is left.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from onelight.checksum import md5_of
+from onelight.errors import ChecksumMismatch, Interrupted, NoSpace, OneError, QuotaExceeded, RepositoryError
+from onelight.index import Entry, Index
+from onelight.repository import Room, WritableRepository
+from onelight.transfer.outcome import Outcome, Progress, Silent, Status, Verified
+from onelight.transfer.plan import Put, Skip, UploadStep
+
+
+def hash_files(entries: Iterable[Entry], root: Path) -> dict[str, str]:
+    """Return the md5 of local files by path, read on all cores.
+
+    Raises
+    ------
+    RepositoryError
+        If a file cannot be read.
+    """
+
+    def read(entry: Entry) -> tuple[str, str]:
+        try:
+            return entry.path, md5_of(root / entry.path)
+        except OSError as error:
+            raise RepositoryError(
+                f"{root / entry.path} cannot be read: {error.strerror}", hint="Put its mode right"
+            ) from error
+
+    with ThreadPoolExecutor(os.cpu_count() or 1, "onelight-md5") as pool:
+        return dict(pool.map(read, entries))
+
+
+def check_room(steps: Iterable[UploadStep], room: Room) -> None:
+    """Refuse what cannot succeed before anything is sent.
+
+    Raises
+    ------
+    QuotaExceeded
+        If the files are more than the repository has room for, or one is larger than it takes.
+    """
+    sizes = {step.entry.path: step.entry.size or 0 for step in steps if isinstance(step, Put)}
+    total = sum(sizes.values())
+    if room.bytes_left is not None and total > room.bytes_left:
+        raise QuotaExceeded(
+            f"{total:,} bytes are to be sent, and the repository has room for {room.bytes_left:,}",
+            hint="Nothing was sent. Make room there, or share fewer sessions",
+        )
+    for path, size in sizes.items():
+        if room.largest_file is not None and size > room.largest_file:
+            raise QuotaExceeded(
+                f"{path} has {size:,} bytes, and the repository takes files of up to {room.largest_file:,}",
+                hint="Nothing was sent. Split the file, or leave it out",
+            )
+
+
+def upload(
+    steps: Iterable[UploadStep],
+    repository: WritableRepository,
+    stored: Index,
+    *,
+    parallel: int = 8,
+    progress: Progress | None = None,
+) -> tuple[list[Outcome], Index | None]:
+    """Do what a plan says, several files at a time, and then write the index.
+
+    Parameters
+    ----------
+    steps : iterable of Put and Skip
+        The plan, without conflicts.
+    repository : WritableRepository
+        Where the files go.
+    stored : Index
+        What it holds already.
+    parallel : int
+        Files at a time.
+    progress : Progress, optional
+        Told of every step.
+
+    Returns
+    -------
+    list of Outcome
+        One for each step, in the order of the plan.
+    Index or None
+        The index that readers now see; None if a file failed and it was therefore not written.
+    """
+    plan = list(steps)
+    watcher = progress or Silent()
+    puts = [step for step in plan if isinstance(step, Put)]
+    watcher.begin(len(puts), sum(step.entry.size or 0 for step in puts))
+    entries = {entry.path: entry for entry in stored}
+    outcomes: dict[str, Outcome] = {}
+    for step in plan:
+        if isinstance(step, Skip):
+            size = step.entry.size or 0
+            outcomes[step.entry.path] = Outcome(step.entry.path, Path(step.entry.path), Status.KEPT, size, Verified.MD5)
+            watcher.finish(outcomes[step.entry.path])
+    stopped = threading.Event()
+    pool = ThreadPoolExecutor(max(1, parallel), "onelight-upload")
+    try:
+        for future in as_completed([pool.submit(_put, step, repository, watcher, stopped) for step in puts]):
+            outcome, entry = future.result()
+            outcomes[outcome.path] = outcome
+            if entry is not None:
+                entries[entry.path] = entry
+    except BaseException:
+        stopped.set()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+    ordered = [outcomes[step.entry.path] for step in plan]
+    if any(outcome.status is Status.FAILED for outcome in ordered):
+        return ordered, None
+    index = Index(entries.values())
+    repository.write_index(index)
+    return ordered, index
+
+
+def _put(
+    step: Put, repository: WritableRepository, watcher: Progress, stopped: threading.Event
+) -> tuple[Outcome, Entry | None]:
+    entry, source = step.entry, step.source
+    watcher.start(entry.path, entry.size)
+    advance = _advance(entry.path, watcher, stopped)
+    try:
+        stored = repository.put(entry, source, advance)
+        if stored.size != entry.size or (stored.md5 is not None and stored.md5 != entry.md5):
+            raise ChecksumMismatch(f"{entry.path} was stored with another size or md5", hint="Run the command again")
+        verified = Verified.MD5 if stored.md5 else Verified.SIZE
+        outcome = Outcome(entry.path, source, Status.DONE, entry.size or 0, verified)
+    except OneError as error:
+        outcome, stored = Outcome(entry.path, source, Status.FAILED, entry.size or 0, error=error), None
+    except OSError as error:
+        failure = NoSpace(f"{source} cannot be read: {error.strerror}", hint="Is the disk still there?")
+        outcome, stored = Outcome(entry.path, source, Status.FAILED, entry.size or 0, error=failure), None
+    watcher.finish(outcome)
+    return outcome, stored
+
+
+def _advance(path: str, watcher: Progress, stopped: threading.Event) -> Callable[[int], None]:
+    def advance(count: int) -> None:
+        if stopped.is_set():
+            raise Interrupted("the upload was stopped", hint="The same command continues where it stopped")
+        watcher.advance(path, count)
+
+    return advance
