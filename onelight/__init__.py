@@ -11,9 +11,10 @@ at once, make a :class:`One` of each. Errors are in :mod:`onelight.errors`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from onelight.version import __version__ as __version__
+
+# Importing `typing` for this would take longer than the rest of `import onelight` (docs/benchmarks.md).
+TYPE_CHECKING = False
 
 __all__ = [
     "ONE",
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from onelight.api import One
     from onelight.errors import OneError
     from onelight.loading import Bunch

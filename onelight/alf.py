@@ -139,6 +139,8 @@ class Dataset:
         revision = ""
         if folders and folders[-1].startswith("#") and folders[-1].endswith("#") and len(folders[-1]) > 2:
             revision = folders.pop()[1:-1]
+        if "" in folders:
+            raise AlfError(f"'{path}' has an empty part", hint="Give the path below the session: alf/spikes.times.npy")
         if any("#" in folder for folder in folders) or "#" in revision:
             raise AlfError(
                 f"'{path}' has a '#' outside a revision folder",
@@ -255,7 +257,8 @@ class Pattern:
     text: str
 
     def __post_init__(self) -> None:
-        if not self.text.strip() or self.text.startswith("/") or self.text.endswith(("/", ".")):
+        name = self.text.rpartition("/")[2]
+        if not name.strip() or self.text.startswith("/") or name.startswith(".") or name.endswith("."):
             raise AlfError(
                 f"'{self.text}' is not a dataset pattern",
                 hint="Ask for an object (spikes), a dataset type (spikes.times) or a file name (spikes.times.npy)",
@@ -272,7 +275,8 @@ def _matcher(text: str) -> Callable[[str], bool]:
     folder, _, name = text.rpartition("/")
     in_folder = wildcard(folder) if folder else None
     fields = name.split(".")
-    whole_name = wildcard(name)
+    # A full file name may have a "*" anywhere; shorter patterns are compared by fields, so that "*s" is not "*.s".
+    whole_name = wildcard(name) if len(fields) > 2 else name.__eq__
     namespace, object_ = re.fullmatch(r"(?:_([A-Za-z0-9*]+)_)?(.+)", fields[0], re.DOTALL).groups()  # type: ignore[union-attr]
     of_namespace, of_object = wildcard(namespace or "*"), wildcard(object_)
     of_attribute = wildcard(fields[1] if len(fields) > 1 else "*")
@@ -303,28 +307,29 @@ def wildcard(pattern: str) -> Callable[[str], bool]:
     return lambda text: regex.fullmatch(text) is not None
 
 
-def value_filter(wanted: object) -> Callable[[str], bool]:
+def value_filter(wanted: object, *, number: bool = False) -> Callable[[str], bool]:
     """Compile a filter of one part of a session: a value, a value with ``*``, or a sequence of such.
 
     Parameters
     ----------
     wanted : object
-        ``None`` lets everything pass. Numbers, and texts of digits, are compared as numbers where the part is a
-        text of digits: 1, ``"1"`` and ``"001"`` are the same number.
+        ``None`` lets everything pass.
+    number : bool
+        Compare as numbers: 1, ``"1"`` and ``"001"`` are the same. Names are not: subjects ``1`` and ``001`` are two.
 
     Examples
     --------
-    >>> value_filter(["Cori", "Forss*"])("Forssmann"), value_filter(1)("001")
+    >>> value_filter(["Cori", "Forss*"])("Forssmann"), value_filter(1, number=True)("001")
     (True, True)
     """
     if wanted is None:
         return lambda _: True
     if isinstance(wanted, Iterable) and not isinstance(wanted, str):
-        filters = [value_filter(one) for one in wanted]
+        filters = [value_filter(one, number=number) for one in wanted]
         return lambda text: any(matches(text) for matches in filters)
-    value = wanted.isoformat() if isinstance(wanted, dt.date) else str(wanted)
-    if value.isdecimal():
-        return lambda text: text == value or (text.isdecimal() and int(text) == int(value))
+    value = f"{wanted:%Y-%m-%d}" if isinstance(wanted, dt.date) else str(wanted)
+    if number and value.isdecimal():
+        return lambda text: text.lstrip("0") == value.lstrip("0")
     return wildcard(value)
 
 

@@ -771,4 +771,7 @@ def choose_repository(name: str) -> None:
     RepositoryNotFound
         If there is none of this name; nothing is changed then.
     """
-    Config.load().choose(name)
+    config = Config.load()
+    config.choose(name)
+    if config.remark:
+        _log.warning("%s", config.remark)

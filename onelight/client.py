@@ -14,6 +14,7 @@ import contextlib
 import email.utils
 import functools
 import http.client
+import itertools
 import json
 import os
 import random
@@ -24,7 +25,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timezone
@@ -50,6 +51,8 @@ USER_AGENT = f"onelight/{__version__}"
 MAX_REDIRECTS = 10
 MAX_ERROR_BODY = 64 * 1024
 MAX_BODY = 256 * 1024 * 1024
+#: Seconds; what a server asks for beyond this is for ever.
+MAX_WAIT = 1e9
 #: Answers that mean "try again", as in curl's --retry.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 522, 524})
 
@@ -103,7 +106,7 @@ class Response:
     def size(self) -> int | None:
         """Bytes of the body as the server states them."""
         text = self.headers.get("content-length", "")
-        return int(text) if text.isdecimal() else None
+        return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
 class Sink(Protocol):
@@ -149,6 +152,7 @@ class Client:
         self.limits = limits or Limits()
         self._connections = connections
         self._lock = threading.Lock()
+        self._closing = threading.Event()
         self._engine: _Engine | None = None
         self._stop: weakref.finalize[[], Client] | None = None
 
@@ -164,6 +168,8 @@ class Client:
             if self._stop is not None:
                 self._stop()
             self._engine = self._stop = None
+            self._closing.set()
+            self._closing = threading.Event()
 
     def request(
         self,
@@ -207,6 +213,7 @@ class Client:
             try:
                 response = self._follow(method, Route(url, credential), headers or {}, body, None)
                 raise_for_status(response, method)
+                _refuse_redirect(response, method)
             except (Unreachable, RateLimited) as error:
                 never_arrived = isinstance(error, (RateLimited, _NoConnection))
                 if attempt == self.limits.attempts or isinstance(error, _Untrusted) or not (repeat or never_arrived):
@@ -229,7 +236,7 @@ class Client:
             As for :meth:`request`.
         """
         response = self._follow("GET", route, headers or {}, None, sink)
-        if response.status not in (200, 206, 416):
+        if response.status not in (200, 206) and not (response.status == 416 and headers):
             raise_for_status(response, "GET")
             challenge = response.headers.get("x-amzn-waf-action")
             reason = f", a firewall's {challenge} for browsers" if challenge else ""
@@ -270,12 +277,15 @@ class Client:
         ------
         RateLimited
             If the server asks for more patience than is reasonable within one command.
+        Interrupted
+            If the client is closed meanwhile.
         """
         if isinstance(error, RateLimited) and error.retry_after > self.limits.longest_wait:
             raise error
         backoff = min(60.0, self.limits.pause * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         asked = error.retry_after if isinstance(error, RateLimited) else 0.0
-        time.sleep(max(backoff, asked))
+        if self._closing.wait(max(backoff, asked)):
+            raise _interrupted()
 
     def _follow(
         self, method: str, route: Route, headers: Mapping[str, str], body: bytes | FilePart | None, sink: Sink | None
@@ -284,9 +294,9 @@ class Client:
         url = route.url
         for _ in range(MAX_REDIRECTS + 1):
             sent_to, sent_headers = _authorise(url, route.credential, headers)
-            response = self._run(_Job(method, sent_to, sent_headers, body, sink, self.limits))
+            response = self._run(_Job(method, sent_to, sent_headers, body, sink, self.limits, shown=url))
             target = response.headers.get("location")
-            if response.status not in (301, 302, 303, 307, 308) or not target or method != "GET":
+            if response.status not in (301, 302, 303, 307, 308) or not target or method not in ("GET", "HEAD"):
                 return response
             following = urljoin(url, target)
             check_url(following, trusted=route.url)
@@ -342,6 +352,15 @@ def raise_for_status(response: Response, method: str) -> None:
     raise RepositoryError(f"{message} (to {method})", hint="Check the address of this repository")
 
 
+def _refuse_redirect(response: Response, method: str) -> None:
+    """Raise for a redirect that was not followed: it is no answer to what was sent."""
+    if 300 <= response.status < 400 and response.status != 304:
+        raise RepositoryError(
+            f"{redact(response.url)} answered {response.status} to {method}: it leads elsewhere, and was not followed",
+            hint="Check the address of this repository",
+        )
+
+
 def server_message(response: Response) -> str:
     """Return what a server says of an error, in one line: the message of a JSON body, or the first line of a text."""
     text = response.body[:MAX_ERROR_BODY].decode("utf-8", "replace").strip()
@@ -368,7 +387,7 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
     """
     text = headers.get("retry-after", "").strip()
     if text.isdecimal():
-        return float(text)
+        return min(float(text), MAX_WAIT)
     then = _http_date(text)
     if then is None:
         return None
@@ -412,6 +431,8 @@ class _Spool:
         self._left = limit
 
     def begin(self, response: Response) -> None:
+        if response.status != 200:
+            raise TransferError(f"{redact(response.url)} sends a part of its content, though all was asked for")
         if response.size is not None and response.size > self._left:
             raise UnsafeData(f"{redact(response.url)} is {response.size:,} bytes long, too many for an index")
 
@@ -425,7 +446,9 @@ class _Spool:
 class _Job:
     """One request on its way: what is asked, what came so far, and the event that tells the caller."""
 
-    __slots__ = ("body", "done", "error", "handle", "headers", "kept", "limits", "method", "response", "sink", "url")
+    __slots__ = (
+        "body", "done", "error", "handle", "headers", "host", "kept", "limits", "method", "response", "sink", "url",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -435,16 +458,18 @@ class _Job:
         body: bytes | FilePart | None,
         sink: Sink | None,
         limits: Limits,
+        shown: str,
     ) -> None:
         self.method = method
         self.url = url
+        self.host = url.partition("://")[2].partition("/")[0]
         self.headers = headers
         self.body = body
         self.sink = sink
         self.limits = limits
         self.done = threading.Event()
         self.error: BaseException | None = None
-        self.response = Response(url)
+        self.response = Response(shown)  # without a secret that the query of the address may have
         self.kept = bytearray()
         self.handle: Any = None
 
@@ -477,15 +502,21 @@ class _Job:
         return None
 
     def on_read(self, size: int) -> bytes:
-        part = self.body
-        if not isinstance(part, FilePart):
-            return b""
         try:
-            left = part.offset + part.length - part.stream.tell()
-            data = part.stream.read(min(size, max(left, 0)))
+            return self._read_part(self.body, size) if isinstance(self.body, FilePart) else b""
         except Exception as error:  # noqa: BLE001 - handed to the caller, who waits in another thread
             self.error = error
-            return b""
+            return b""  # fewer bytes than were announced: libcurl ends the request
+
+    @staticmethod
+    def _read_part(part: FilePart, size: int) -> bytes:
+        left = part.offset + part.length - part.stream.tell()
+        data = part.stream.read(min(size, max(left, 0)))
+        if left > 0 and not data:
+            raise TransferError(
+                f"the file changed while it was sent: {left:,} bytes of it are gone",
+                hint="Run the command again once nothing writes to it any more",
+            )
         if part.sent is not None and data:
             part.sent(data)
         return data
@@ -511,6 +542,10 @@ class _Engine:
         self._queue: deque[tuple[str, _Job]] = deque()
         self._jobs: dict[Any, _Job] = {}
         self._idle: list[Any] = []
+        self._connections = connections
+        # libcurl would queue as well, but its time-out for connecting runs while a request waits for its turn.
+        self._waiting: dict[str, deque[_Job]] = {}
+        self._busy: Counter[str] = Counter()
         self._deadline: float | None = None
         self._running = True
         self._selector = selectors.DefaultSelector()
@@ -576,7 +611,8 @@ class _Engine:
             self._close()
 
     def _close(self) -> None:
-        for job in [*self._jobs.values(), *(job for _, job in self._queue)]:
+        waiting = itertools.chain.from_iterable(self._waiting.values())
+        for job in [*waiting, *(job for _, job in self._queue), *self._jobs.values()]:
             self._drop(job)
         for handle in self._idle:
             handle.close()
@@ -603,6 +639,10 @@ class _Engine:
         self._deadline = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
 
     def _start(self, job: _Job) -> None:
+        if self._busy[job.host] >= self._connections:
+            self._waiting.setdefault(job.host, deque()).append(job)
+            return
+        self._busy[job.host] += 1
         try:
             job.handle = self._idle.pop() if self._idle else self._curl.Curl()
             _set_up(self._curl, job)
@@ -611,11 +651,24 @@ class _Engine:
         except Exception as error:  # noqa: BLE001 - handed to the caller, who waits in another thread
             self._jobs.pop(job.handle, None)
             self._finish(job, error)
+            self._next(job.host)
+
+    def _next(self, host: str) -> None:
+        """Let the next request to a host begin, now that one has ended."""
+        self._busy[host] -= 1
+        waiting = self._waiting.get(host)
+        while waiting:
+            job = waiting.popleft()
+            if not job.done.is_set():
+                self._start(job)
+                return
+        self._waiting.pop(host, None)
 
     def _drop(self, job: _Job) -> None:
         if job.handle is not None and self._jobs.pop(job.handle, None) is not None:
             self._multi.remove_handle(job.handle)
             job.handle.close()
+            self._next(job.host)
         self._finish(job, _interrupted())
 
     def _collect(self) -> None:
@@ -636,6 +689,7 @@ class _Engine:
         if error is None and failure is not None:
             error = _translate(job, *failure)
         self._finish(job, error)
+        self._next(job.host)
 
     @staticmethod
     def _finish(job: _Job, error: BaseException | None) -> None:
@@ -728,7 +782,7 @@ def _translate(job: _Job, code: int, text: str) -> OneError:
             f"{host} cannot be trusted: {text}",
             hint="Is a proxy in between? SSL_CERT_FILE names further certificates; verification is never switched off",
         )
-    if code in (1, 3):
+    if code in (1, 3) and "HTTP/0.9" not in text:
         return UnsafeData(f"the address {shown!a} is refused: {text}")
     if code == 28:
         return Unreachable(f"{shown} stopped answering", hint="The same command continues where it stopped")

@@ -189,7 +189,17 @@ class Config:
         if not template:
             return self.folder / "data" / name
         base, mark, rest = template.replace("\\", "/").partition("{lab}")
-        if not mark or rest.strip("/") not in ("", _LAYOUT, _LAYOUT.removesuffix("/alf")):
+        before, named, between = base.partition("{repository}")
+        if (
+            not (mark and named)
+            or "{" in before + between
+            or rest.strip("/")
+            not in (
+                "",
+                _LAYOUT,
+                _LAYOUT.removesuffix("/alf"),
+            )
+        ):
             raise ConfigError(
                 f"'download_dir' in {self.path} is laid out in a way that would mix up files: {template}",
                 hint=f"Remove it, or use FOLDER/{{repository}}/{{lab}}/{_LAYOUT}",
@@ -199,6 +209,8 @@ class Config:
     def choose(self, name: str) -> Settings:
         """Make a repository the current one, in the file."""
         settings = self.repository(name)
+        if os.environ.get("ONELIGHT_REPO", "").strip() not in ("", name):
+            self.remark = f"chosen in {self.path}, but ONELIGHT_REPO says '{self.current}' and wins while it is set"
         if self.data["current_repository"] == name:
             return settings
         self.data["current_repository"] = name
@@ -206,8 +218,7 @@ class Config:
         pattern = re.compile(r'("current_repository"\s*:\s*)"(?:[^"\\]|\\.)*"')
         found = list(pattern.finditer(blank_comments(self._text)))
         if len(found) == 1:
-            start, end = found[0].span()
-            self._text = f"{self._text[:start]}{found[0][1]}{json.dumps(name)}{self._text[end:]}"
+            self._text = f"{self._text[: found[0].end(1)]}{json.dumps(name)}{self._text[found[0].end() :]}"
             _write_private(self.path, self._text)
         else:
             self.save()
@@ -300,7 +311,8 @@ def _check(path: Path, data: Any) -> None:
         raise ConfigError(f"'repositories' in {path} must be a list, [{{…}}, …]", hint=hint)
     for row in rows:
         _check_row(path, row)
-    data.setdefault("current_repository", str(rows[0]["name"]) if rows else "")
+    if data.get("current_repository") is None:  # the first client wrote null for "the only one"
+        data["current_repository"] = str(rows[0]["name"]) if rows else ""
     if not isinstance(data["current_repository"], str):
         raise ConfigError(f"'current_repository' in {path} must be the name of a repository", hint=hint)
 
@@ -324,7 +336,8 @@ def _check_row(path: Path, row: Any) -> None:
 
 def _where(path: Path, error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"{path}, line {error.lineno}, column {error.colno}: {error.msg[:1].lower()}{error.msg[1:]}"
+        what = error.msg.removesuffix(" at").removesuffix(" starting")
+        return f"{path}, line {error.lineno}, column {error.colno}: {what[:1].lower()}{what[1:]}"
     return f"{path} is nested too deeply"
 
 

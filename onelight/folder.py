@@ -184,6 +184,8 @@ def _no_session(root: Path) -> Problem:
     if "Subjects" in parts:
         right = Path(*parts[: len(parts) - parts[::-1].index("Subjects") - 2])
         return Problem(".", f"has no session: {form}; did you mean {right}?", 0)
+    if (root / "Subjects").is_dir():
+        return Problem(".", f"has no session: {form}; did you mean {root.absolute().parent}?", 0)
     for below in sorted(root.glob("*/*/Subjects")):
         return Problem(".", f"has no session: {form}; did you mean {below.parent.parent}?", 0)
     return Problem(".", f"has no session: {form}", 0)

@@ -132,7 +132,7 @@ class Index:
     ) -> list[str]:
         """Return the sessions, sorted, that pass every filter and have a dataset for every pattern."""
         wanted = list(patterns)
-        filters = [value_filter(value) for value in (lab, subject, date, number)]
+        filters = [*(value_filter(value) for value in (lab, subject, date)), value_filter(number, number=True)]
         found = []
         for text, entries in self._sessions.items():
             lab_, _, *rest = text.split("/")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -164,12 +166,16 @@ def redact(url: str) -> str:
 
 
 def _is_private(host: str) -> bool:
+    host = unicodedata.normalize("NFKC", host).rstrip(".")
     if is_loopback(host):
         return True
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return False
+        try:  # 127.1, 0x7f000001 and 2130706433 are addresses as well, to libcurl
+            address = ipaddress.ip_address(socket.inet_aton(host))
+        except OSError:
+            return False
     return not address.is_global
 
 

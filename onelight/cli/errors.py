@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import traceback
 
 import click
 
@@ -43,6 +41,8 @@ def report(error: BaseException, arguments: list[str]) -> int:
         return code if isinstance(code, int) else 0 if code is None else 1
     code = error.exit_code if isinstance(error, click.ClickException) else exit_code(error)
     if "--json" in arguments:
+        import json
+
         message = error.format_message() if isinstance(error, click.ClickException) else _message(error)
         hint = getattr(error, "hint", None)
         row = {"status": "error", "error": type(error).__name__, "message": message, "hint": hint or None, "exit": code}
@@ -54,17 +54,23 @@ def report(error: BaseException, arguments: list[str]) -> int:
     elif isinstance(error, errors.OneError):
         _show(error, arguments)
     else:
-        traceback.print_exception(error)
+        _trace(error)
         click.echo("error: this is a bug of ONE light; please report it with the lines above", err=True)
     return code
 
 
 def _show(error: errors.OneError, arguments: list[str]) -> None:
     if "--debug" in arguments or os.environ.get("ONELIGHT_DEBUG"):
-        traceback.print_exception(error, file=sys.stderr)
+        _trace(error)
     click.echo(f"error: {error.message}", err=True)
     if error.hint:
         click.echo(f"hint: {error.hint}", err=True)
+
+
+def _trace(error: BaseException) -> None:
+    import traceback
+
+    traceback.print_exception(error, file=sys.stderr)
 
 
 def _message(error: BaseException) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -41,7 +39,11 @@ jobs_option = click.option(
 
 def emit(row: dict[str, Any], text: str, *, as_json: bool) -> None:
     """Print one item of the result."""
-    click.echo(json.dumps(row, ensure_ascii=False) if as_json else text)
+    if as_json:
+        import json
+
+        text = json.dumps(row, ensure_ascii=False)
+    click.echo(text)
 
 
 def say(text: str) -> None:
@@ -129,15 +131,14 @@ def tell_failures(outcomes: Sequence[Outcome], rerun: str) -> None:
     say(f"continue with: {rerun}")
 
 
-class _Notes(logging.Handler):
-    """Show the library's warnings as notes."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"note: {record.getMessage()}", err=True)
-
-
 def _show_warnings() -> None:
+    """Show the library's warnings as notes."""
+    import logging
+
+    class Notes(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            click.echo(f"note: {record.getMessage()}", err=True)
+
     logger = logging.getLogger("onelight")
-    if not any(isinstance(handler, _Notes) for handler in logger.handlers):
-        logger.addHandler(_Notes(logging.WARNING))
-        logger.propagate = False
+    logger.handlers = [Notes(logging.WARNING)]
+    logger.propagate = False

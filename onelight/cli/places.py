@@ -30,7 +30,7 @@ def repo(name: str | None, as_json: bool) -> None:
     config = Config.load()
     if name is not None:
         config.choose(name)
-        emit({"name": name, "current": True}, name, as_json=as_json)
+        emit({"name": name, "current": config.current == name}, name, as_json=as_json)
     else:
         client = Client()
         for settings in config.repositories:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,6 +131,8 @@ def download(
       onelight download nicklab/Subjects/Cori/2016-12-14/001 spikes
       onelight download nicklab/Subjects/Cori/2016-12-14/001 --dry-run
     """
+    import shlex
+
     from onelight.api import One
     from onelight.cli.progress import watch
 
@@ -160,6 +160,8 @@ def download(
 
 
 def _show_plan(plan: DownloadPlan, *, as_json: bool) -> None:
+    import shutil
+
     fetches = plan.fetches
     for step in fetches:
         row = {"action": "download", "path": step.entry.path, "file": str(step.target), "status": "planned"}

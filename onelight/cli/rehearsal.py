@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import sys
-import tempfile
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 
@@ -29,6 +24,8 @@ def demo(keep: Path | None, plot: Path | None, debug: bool) -> int:  # noqa: ARG
     The data has the form of the dataset of Steinmetz et al. 2019. It goes to a sandbox on this computer, not to
     figshare; your configuration is not touched. The exit code is not 0 if anything comes back differently.
     """
+    import tempfile
+
     from onelight.cli.demonstration import demonstrate
 
     if keep is not None:
@@ -55,6 +52,7 @@ def sandbox(port: int | None, data: Path | None, part_size: int | None, file_lim
     it is, as soon as it answers.
     """
     import dataclasses
+    import json
 
     from onelight.config import default_folder
     from onelight.sandbox import Settings
@@ -89,6 +87,8 @@ def sandbox(port: int | None, data: Path | None, part_size: int | None, file_lim
 
 def _start(folder: Path, port: int | None, settings: Settings) -> Sandbox:
     """Start on the port asked for, or on the one of the last time, so that what was configured goes on working."""
+    from urllib.parse import urlsplit
+
     from onelight.errors import ConfigError
     from onelight.sandbox import Sandbox
 
@@ -107,6 +107,9 @@ def _start(folder: Path, port: int | None, settings: Settings) -> Sandbox:
 
 
 def _wait_for_signal() -> None:
+    import signal
+    import threading
+
     stopped = threading.Event()
     before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

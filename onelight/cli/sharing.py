@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -98,6 +97,8 @@ def upload(
       onelight upload /path/to/dataroot --dry-run
       onelight upload /path/to/dataroot
     """
+    import shlex
+
     from onelight.api import One
     from onelight.cli.progress import watch
 
@@ -144,7 +145,7 @@ def _tell_plan(plan: UploadPlan, *, dry_run: bool) -> None:
     room = plan.room
     if room.bytes_left is not None:
         say(f"  room for {size_text(room.bytes_left)}" + _largest(room.largest_file))
-    if room.files_left is not None and len(puts) + 1 > room.files_left:
+    if puts and room.files_left is not None and len(puts) + 1 > room.files_left:
         say(f"  note: {room.soft}; it has room for {max(room.files_left, 0):,} more")
 
 

@@ -67,10 +67,16 @@ async def on_api_error(_request: Request, error: Exception) -> Response:
     return json_answer({"message": error.message, "code": error.code}, error.status)
 
 
+async def on_odd_value(_request: Request, error: Exception) -> Response:
+    """Refuse what no column can hold: text that is no Unicode, numbers of more than 64 bits."""
+    refusal = not_found("Number") if isinstance(error, OverflowError) else bad_request("The body is not valid Unicode")
+    return await on_api_error(_request, refusal)
+
+
 async def on_http_error(_request: Request, error: Exception) -> Response:
     """Word the framework's own 404 and 405 as figshare would."""
     status = getattr(error, "status_code", 500)
-    if status == 404:  # noqa: PLR2004 - the number is the name
+    if status == 404:
         return json_answer({"message": "Not found", "code": "NotFound"}, 404)
     return json_answer({"message": "Method not allowed", "code": "MethodNotAllowed"}, status)
 

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from onelight.errors import ConfigError
 from onelight.sandbox import checks
-from onelight.sandbox.answers import ApiError, on_api_error, on_http_error
+from onelight.sandbox.answers import ApiError, on_api_error, on_http_error, on_odd_value
 from onelight.sandbox.articles import Articles
 from onelight.sandbox.authors import OWNER, Details
 from onelight.sandbox.catalogue import Catalogue
@@ -211,7 +211,14 @@ def _routes(above: str, addresses: list[Address]) -> list[Route]:
 def _app(routes: list[Route]) -> ASGIApp:
     # Faults that are played on purpose belong here, as middleware around all routes of an origin.
     return Starlette(
-        routes=routes, middleware=[], exception_handlers={ApiError: on_api_error, HTTPException: on_http_error}
+        routes=routes,
+        middleware=[],
+        exception_handlers={
+            ApiError: on_api_error,
+            HTTPException: on_http_error,
+            OverflowError: on_odd_value,
+            UnicodeEncodeError: on_odd_value,
+        },
     )
 
 
