@@ -26,6 +26,7 @@ __all__ = [
     "load_dataset",
     "load_object",
     "publish",
+    "refresh",
     "repositories",
     "scan",
     "search",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     load_dataset = _one.load_dataset
     load_object = _one.load_object
     publish = _one.publish
+    refresh = _one.refresh
     repositories = _one.repositories
     scan = _one.scan
     search = _one.search

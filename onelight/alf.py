@@ -30,7 +30,9 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FILE = re.compile(
     r"(?:_(?P<namespace>[A-Za-z0-9]+)_)?(?P<object>[^.]+)\.(?P<attribute>[^.]+)(?:\.(?P<extra>.+))?\.(?P<extension>[^.]+)"
 )
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\:]")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\:]")
+# Names of devices on Windows, whatever follows the first dot (ntpath.isreserved).
+_RESERVED = re.compile(r"con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]", re.IGNORECASE)
 # Windows cannot save these, and "~" stands for "/" in the names of figshare files.
 _UNSHAREABLE = re.compile(r'[*?"<>|~]')
 
@@ -71,17 +73,17 @@ class Session:
         """
         parts = text.strip().rstrip("/").split("/")
         if len(parts) != 5 or parts[1] != "Subjects":
-            msg = f"'{text}' is not a session"
+            msg = f"{printable(text)} is not a session"
             raise AlfError(
                 msg, hint=f"A session has the form {SESSION_FORM}, such as nicklab/Subjects/Cori/2016-12-14/001"
             )
         lab, _, subject, date, number = parts
         problems = [*_name_problems("lab", lab), *_name_problems("subject", subject), *_date_problems(date)]
         if not _NUMBER.fullmatch(number):
-            problems.append(f"number '{number}' is not of up to three digits, such as 001")
+            problems.append(f"number {printable(number)} is not of up to three digits, such as 001")
         if problems:
             raise AlfError(
-                f"'{text}' is not a session: {'; '.join(problems)}", hint=f"The right form is {SESSION_FORM}"
+                f"{printable(text)} is not a session: {'; '.join(problems)}", hint=f"The right form is {SESSION_FORM}"
             )
         return cls(lab, subject, date, number)
 
@@ -140,16 +142,18 @@ class Dataset:
         if folders and folders[-1].startswith("#") and folders[-1].endswith("#") and len(folders[-1]) > 2:
             revision = folders.pop()[1:-1]
         if "" in folders:
-            raise AlfError(f"'{path}' has an empty part", hint="Give the path below the session: alf/spikes.times.npy")
+            raise AlfError(
+                f"{printable(path)} has an empty part", hint="Give the path below the session: alf/spikes.times.npy"
+            )
         if any("#" in folder for folder in folders) or "#" in revision:
             raise AlfError(
-                f"'{path}' has a '#' outside a revision folder",
+                f"{printable(path)} has a '#' outside a revision folder",
                 hint="A revision is the last folder and stands between two '#': alf/#2024-05-06#/spikes.times.npy",
             )
         match = _FILE.fullmatch(name)
         if match is None:
             raise AlfError(
-                f"'{name}' is not an ALF file name: {_why_not_file(name)}",
+                f"{printable(name)} is not an ALF file name: {_why_not_file(name)}",
                 hint=f"The right form is {DATASET_FORM}, such as spikes.times.npy",
             )
         namespace, object_, attribute, extra, extension = (part or "" for part in match.groups())
@@ -204,7 +208,7 @@ def split_path(path: str) -> tuple[Session, str]:
     parts = path.split("/", 5)
     if len(parts) < 6:
         raise AlfError(
-            f"'{path}' does not lie in a session", hint=f"The right form is {SESSION_FORM}/alf/{DATASET_FORM}"
+            f"{printable(path)} does not lie in a session", hint=f"The right form is {SESSION_FORM}/alf/{DATASET_FORM}"
         )
     return Session.parse("/".join(parts[:5])), parts[5]
 
@@ -212,13 +216,14 @@ def split_path(path: str) -> tuple[Session, str]:
 def check_safe(path: str) -> None:
     """Refuse a relative path that could leave its folder or that some file system cannot hold.
 
-    The rules of POSIX and of Windows both hold everywhere, so that what one machine shares another can save.
+    The rules of POSIX and of Windows on where a path leads both hold everywhere: what is harmless on one system must
+    not be a drive, a share or a climb on the other.
 
     Raises
     ------
     UnsafeData
-        If the path is empty, absolute, climbs (``..``), names a drive or a share, or has characters that cannot be
-        part of a file name on every system.
+        If the path is empty, absolute, climbs (``..``), names a drive, a share or a stream, has control characters, or
+        has a part that begins or ends with a space, ends with a dot, or is longer than 255 bytes.
     """
     if not path:
         raise UnsafeData("an empty path is refused")
@@ -260,7 +265,7 @@ class Pattern:
         name = self.text.rpartition("/")[2]
         if not name.strip() or self.text.startswith("/") or name.startswith(".") or name.endswith("."):
             raise AlfError(
-                f"'{self.text}' is not a dataset pattern",
+                f"{printable(self.text)} is not a dataset pattern",
                 hint="Ask for an object (spikes), a dataset type (spikes.times) or a file name (spikes.times.npy)",
             )
 
@@ -349,6 +354,9 @@ def sharing_problems(session: Session, path: str) -> list[str]:
     bad = sorted(set(_UNSHAREABLE.findall(path)))
     if bad:
         problems.append(f"the name has {' '.join(bad)}, which some systems and repositories cannot hold")
+    reserved = [part for part in path.split("/") if _RESERVED.fullmatch(part.partition(".")[0])]
+    if reserved:
+        problems.append(f"'{reserved[0]}' is the name of a device on Windows")
     return problems
 
 

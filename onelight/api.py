@@ -111,6 +111,11 @@ class UploadPlan:
     room: Room
 
     @property
+    def elsewhere(self) -> int:
+        """Files that the repository holds and this folder does not."""
+        return sum(entry.path not in self.scan.index for entry in self.stored)
+
+    @property
     def puts(self) -> list[Put]:
         """The files to be sent."""
         return [step for step in self.steps if isinstance(step, Put)]
@@ -448,6 +453,11 @@ class One:
         chosen = [entry for entry in _newest(self.entries(session, obj, collection)) if entry.dataset]
         if len({entry.dataset.collection for entry in chosen if entry.dataset}) > 1:
             raise _ambiguous(f"several collections of {session} have '{obj}'", chosen)
+        objects = sorted({entry.dataset.object for entry in chosen if entry.dataset})
+        if len(objects) > 1:
+            raise AmbiguousQuery(
+                f"several objects of {session} fit '{obj}': {', '.join(objects)}", hint="Load one at a time"
+            )
         by_key = {entry.dataset.key: entry for entry in chosen if entry.dataset}
         if len(by_key) < len(chosen):
             raise _ambiguous(f"several files of {session} are the same attribute of '{obj}'", chosen)
@@ -471,6 +481,8 @@ class One:
         if not found.index or (found.problems and not allow_partial):
             raise _unfit(folder, found.problems)
         stored = repository.stored()
+        for remark in stored.remarks:
+            _log.warning("%s", remark)
         steps = plan_upload(found.index, folder, stored, hash_files(found.index, folder))
         conflicts = [step for step in steps if isinstance(step, Conflict)]
         if conflicts:
@@ -488,7 +500,9 @@ class One:
         self, plan: UploadPlan, *, parallel: int = PARALLEL, progress: Progress | None = None
     ) -> builtins.list[Outcome]:
         """Do what a plan says; return the outcome of each file instead of raising for one that failed."""
-        outcomes, index = run_upload(plan.steps, self._writable(), plan.stored, parallel=parallel, progress=progress)
+        outcomes, index = run_upload(
+            plan.steps, self._writable(), plan.stored, self._client, parallel=parallel, progress=progress
+        )
         if index is not None:
             self._index = None
             self._save_one_root(plan.root, index)
@@ -619,9 +633,13 @@ class One:
             _write_index_file(root / INDEX_NAME, index)
         except OSError:
             kept = self._folder / INDEX_NAME
-            self._folder.mkdir(parents=True, exist_ok=True)
-            _write_index_file(kept, index)
-            _log.warning("%s cannot be written; %s is kept as %s instead", root, INDEX_NAME, kept)
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                _write_index_file(kept, index)
+            except OSError as error:
+                _log.warning("neither %s nor %s can be written (%s): no local %s", root, kept, error, INDEX_NAME)
+            else:
+                _log.warning("%s cannot be written; %s is kept as %s instead", root, INDEX_NAME, kept)
 
 
 def write_index(root: Path | str, *, base_url: str = "", allow_partial: bool = False) -> tuple[Path, Scan]:
@@ -688,16 +706,12 @@ def _newest(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _unfit(root: Path, problems: Sequence[Problem]) -> AlfError:
-    shown = "\n".join(f"  {problem.path}: {problem.reason}{_count(problem.files)}" for problem in problems[:50])
+    shown = "\n".join(f"  {problem}" for problem in problems[:50])
     more = f"\n  and {len(problems) - 50} more" if len(problems) > 50 else ""
     return AlfError(
         f"{root} cannot be shared as it is:\n{shown}{more}\n",
         hint="Nothing was sent. Put these right, or leave them out with --allow-partial (allow_partial=True)",
     )
-
-
-def _count(files: int) -> str:
-    return f" ({files} files)" if files > 1 else ""
 
 
 def _suggest(session: str, index: Index) -> str:

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from pathlib import Path
+
+from onelight.errors import Interrupted
 
 BLOCK = 1 << 20
 
 
-def md5_of(path: Path) -> str:
-    """Return the md5 of a file in hexadecimal, read block by block."""
+def md5_of(path: Path, stopped: threading.Event | None = None) -> str:
+    """Return the md5 of a file in hexadecimal, read block by block.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    stopped : threading.Event, optional
+        Set from another thread, it ends the reading.
+
+    Raises
+    ------
+    Interrupted
+        If it was stopped.
+    """
+    md5 = hashlib.md5()
     with path.open("rb") as stream:
-        if hasattr(hashlib, "file_digest"):  # Python 3.11
-            return hashlib.file_digest(stream, "md5").hexdigest()
-        md5 = hashlib.md5()
         while block := stream.read(BLOCK):
             md5.update(block)
-        return md5.hexdigest()
+            if stopped is not None and stopped.is_set():
+                raise Interrupted("the reading of local files was stopped")
+    return md5.hexdigest()

@@ -53,8 +53,8 @@ MAX_ERROR_BODY = 64 * 1024
 MAX_BODY = 256 * 1024 * 1024
 #: Seconds; what a server asks for beyond this is for ever.
 MAX_WAIT = 1e9
-#: Answers that mean "try again", as in curl's --retry.
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 522, 524})
+#: Answers that mean "try again": those of curl's --retry, and those of a place that somebody else is writing to.
+PASSING = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504, 522, 524})
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,7 @@ class Client:
         self._connections = connections
         self._lock = threading.Lock()
         self._closing = threading.Event()
+        self._aborted = threading.Event()
         self._engine: _Engine | None = None
         self._stop: weakref.finalize[[], Client] | None = None
 
@@ -170,6 +171,15 @@ class Client:
             self._engine = self._stop = None
             self._closing.set()
             self._closing = threading.Event()
+
+    def abort(self) -> None:
+        """Stop what is under way, and refuse everything else until :meth:`allow`: for the end of an interrupted run."""
+        self._aborted.set()
+        self.close()
+
+    def allow(self) -> None:
+        """Take requests again after :meth:`abort`."""
+        self._aborted.clear()
 
     def request(
         self,
@@ -216,7 +226,7 @@ class Client:
                 _refuse_redirect(response, method)
             except (Unreachable, RateLimited) as error:
                 never_arrived = isinstance(error, (RateLimited, _NoConnection))
-                if attempt == self.limits.attempts or isinstance(error, _Untrusted) or not (repeat or never_arrived):
+                if self.gives_up(error, attempt) or not (repeat or never_arrived):
                     raise
                 self.pause(error, attempt)
             else:
@@ -259,7 +269,7 @@ class Client:
                 response = self.stream(route, sink)
             except (Unreachable, RateLimited) as error:
                 sink.stream.close()
-                if attempt == self.limits.attempts:
+                if self.gives_up(error, attempt):
                     raise
                 self.pause(error, attempt)
             except BaseException:
@@ -269,6 +279,11 @@ class Client:
                 sink.stream.seek(0)
                 return sink.stream, response.headers
         raise Unreachable(f"{redact(route.url)} was not asked", hint="Set the number of attempts to 1 or more")
+
+    def gives_up(self, error: OneError, attempt: int) -> bool:
+        """Tell whether this try was the last: fewer for a server nobody reaches, one for one not to trust."""
+        tries = min(3, self.limits.attempts) if isinstance(error, _NoConnection) else self.limits.attempts
+        return attempt >= tries or isinstance(error, _Untrusted)
 
     def pause(self, error: OneError, attempt: int) -> None:
         """Wait before a request is sent again: as long as the server asks, else longer each time.
@@ -284,7 +299,18 @@ class Client:
             raise error
         backoff = min(60.0, self.limits.pause * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         asked = error.retry_after if isinstance(error, RateLimited) else 0.0
-        if self._closing.wait(max(backoff, asked)):
+        self.wait(max(backoff, asked))
+
+    def wait(self, seconds: float) -> None:
+        """Wait, unless the client is closed meanwhile.
+
+        Raises
+        ------
+        Interrupted
+            If it is.
+        """
+        closing = self._closing  # taken first, so that an abort in between is not missed
+        if self._aborted.is_set() or closing.wait(seconds):
             raise _interrupted()
 
     def _follow(
@@ -309,6 +335,8 @@ class Client:
         raise UnsafeData(f"{redact(route.url)} redirects more than {MAX_REDIRECTS} times", hint="Nothing was fetched")
 
     def _run(self, job: _Job) -> Response:
+        if self._aborted.is_set():
+            raise _interrupted()
         engine = self._running_engine()
         engine.submit(job)
         try:
@@ -324,7 +352,7 @@ class Client:
     def _running_engine(self) -> _Engine:
         """Return the engine of this process; a forked child must not use its parent's connections."""
         with self._lock:
-            if self._engine is None or self._engine.pid != os.getpid():
+            if self._engine is None or self._engine.pid != os.getpid() or not self._engine.is_alive():
                 self._engine = _Engine(self._connections)
                 self._stop = weakref.finalize(self, self._engine.stop)
             return self._engine
@@ -568,6 +596,10 @@ class _Engine:
         self._post("cancel", job)
         job.done.wait(5)
 
+    def is_alive(self) -> bool:
+        """Tell whether the thread still takes jobs."""
+        return self._running and self._thread.is_alive()
+
     def stop(self) -> None:
         """End the thread; whatever is under way gets an Interrupted error."""
         if os.getpid() != self.pid or not self._running:
@@ -608,6 +640,7 @@ class _Engine:
                     self._multi.socket_action(self._curl.SOCKET_TIMEOUT, 0)
                 self._collect()
         finally:
+            self._running = False  # first, so that nobody waits for a thread that has ended
             self._close()
 
     def _close(self) -> None:
@@ -698,6 +731,9 @@ class _Engine:
             job.done.set()
 
 
+_SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_SUPPRESS_CONNECT_HEADERS of curl/curl.h, which pycurl 7.49 does not name
+
+
 def _set_up(curl: Any, job: _Job) -> None:
     """Tell libcurl what to send, and how long to wait."""
     handle, limits = job.handle, job.limits
@@ -708,6 +744,7 @@ def _set_up(curl: Any, job: _Job) -> None:
     handle.setopt(curl.NOSIGNAL, 1)
     handle.setopt(curl.BUFFERSIZE, 512 * 1024)
     handle.setopt(curl.FOLLOWLOCATION, 0)
+    handle.setopt(_SUPPRESS_CONNECT_HEADERS, 1)  # a proxy's "200 Connection established" is no answer
     handle.setopt(curl.PROTOCOLS, curl.PROTO_HTTP | curl.PROTO_HTTPS)
     handle.setopt(curl.NETRC, curl.NETRC_IGNORED)
     handle.setopt(curl.CONNECTTIMEOUT_MS, int(limits.connect * 1000))

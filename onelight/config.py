@@ -19,7 +19,8 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,8 @@ class Config:
         config = cls(folder, _defaults(folder))
         try:
             config.save()
-            (folder / "data" / "local").mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):  # said by whoever uses it
+                (folder / "data" / "local").mkdir(parents=True, exist_ok=True)
         except ConfigError as error:
             # A home that cannot be written must not stop anyone from reading data.
             config.remark = f"the configuration could not be saved: {error.message}"
@@ -208,6 +210,12 @@ class Config:
 
     def choose(self, name: str) -> Settings:
         """Make a repository the current one, in the file."""
+        self.repository(name)
+        with _locked(self.folder):
+            self._read_again()
+            return self._choose(name)
+
+    def _choose(self, name: str) -> Settings:
         settings = self.repository(name)
         if os.environ.get("ONELIGHT_REPO", "").strip() not in ("", name):
             self.remark = f"chosen in {self.path}, but ONELIGHT_REPO says '{self.current}' and wins while it is set"
@@ -226,6 +234,17 @@ class Config:
 
     def add(self, settings: Settings) -> None:
         """Add a repository at the end, or replace the one of the same name."""
+        with _locked(self.folder):
+            self._read_again()
+            self._add(settings)
+
+    def _read_again(self) -> None:
+        """Take over what others have written since; what is changed must be the file as it is now."""
+        if self.path.exists():
+            now = Config.load(self.folder)
+            self.data, self._text = now.data, now._text  # noqa: SLF001 - another of this class
+
+    def _add(self, settings: Settings) -> None:
         row = {"name": settings.name, "type": settings.kind, **settings.options}
         _check_row(self.path, row)
         rows: list[dict[str, Any]] = self.data["repositories"]
@@ -256,6 +275,29 @@ class Config:
                 mode = stat.S_IMODE(self.path.stat().st_mode)
                 if mode & 0o077:
                     self.path.chmod(mode & 0o700)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time change the file; the lock of one that died is broken after ten seconds."""
+    lock = folder / ".config.lock"
+    for attempt in range(100):
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL, 0o600))
+            break
+        except FileExistsError:
+            if attempt == 99:
+                lock.unlink(missing_ok=True)
+            time.sleep(0.1)
+        except OSError as error:
+            raise ConfigError(
+                f"{folder} cannot be written: {error.strerror}", hint="Set ONELIGHT_CONFIG_DIR to another folder"
+            ) from error
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
 
 
 def default_folder() -> Path:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onelight.alf import DATASET_FORM, SESSION_FORM, Dataset, Session, check_safe, sharing_problems, split_path
-from onelight.errors import AlfError, OneError, RepositoryError, RepositoryNotFound
+from onelight.errors import AlfError, OneError, RepositoryNotFound
 from onelight.index import Entry, Index
 
 _LEFT_BEHIND = frozenset({"Thumbs.db", "desktop.ini", "Icon\r", "__MACOSX"})
@@ -36,6 +36,10 @@ class Problem:
     path: str
     reason: str
     files: int = 1
+
+    def __str__(self) -> str:
+        shown = self.path if self.path.isprintable() else ascii(self.path)
+        return f"{shown}: {self.reason}" + (f" ({self.files:,} files)" if self.files > 1 else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,6 @@ def scan(root: Path) -> Scan:
     ------
     RepositoryNotFound
         If there is no such folder.
-    RepositoryError
-        If a folder cannot be read.
     """
     if not root.is_dir():
         raise RepositoryNotFound(f"there is no folder {root}", hint="Give the folder that holds the labs")
@@ -119,7 +121,8 @@ class _Walk:
             with os.scandir(folder) as found:
                 items = sorted(found, key=lambda item: item.name)
         except OSError as error:
-            raise RepositoryError(f"{folder} cannot be read: {error.strerror}", hint="Put its mode right") from error
+            self.problems.append(Problem(prefix.rstrip("/") or ".", f"cannot be read: {error.strerror}"))
+            return
         for item in items:
             path = prefix + item.name
             if item.name.startswith(".") or item.name in _LEFT_BEHIND:
@@ -158,8 +161,8 @@ def _layout_problem(parts: list[str]) -> tuple[str, str] | None:
     if len(parts) == 1:
         return parts[0], f"is not in a session; the right form is {SESSION_FORM}/alf/{DATASET_FORM}"
     if len(parts) > 1 and parts[1] != "Subjects":
-        shown = parts[1] if len(parts) > 2 else "a file"
-        return parts[0], f"holds {shown!a} where the folder 'Subjects' should be; the right form is {SESSION_FORM}"
+        what = "the folder" if len(parts) > 2 else "the file"
+        return parts[0], f"holds {what} {parts[1]!a} where 'Subjects' should be; the right form is {SESSION_FORM}"
     if len(parts) < 6:
         return "/".join(parts), f"does not lie in a session; the right form is {SESSION_FORM}/alf/{DATASET_FORM}"
     try:

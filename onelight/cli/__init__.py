@@ -6,8 +6,10 @@ table (:mod:`onelight.cli.errors`).
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -25,11 +27,21 @@ _GROUPS = {
 _ALIASES = {"add_repo": "add-repo", "clean_publish": "publish"}
 
 
+class _ReaderHasEnough(Exception):
+    """The other end of stdout is closed, as in ``onelight search | head``."""
+
+
 class _Commands(click.Group):
     """The commands by what they are for, with old names understood."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:  # which click would turn into an exit with 1
+            raise _ReaderHasEnough from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         for title, commands in _GROUPS.items():
@@ -53,8 +65,8 @@ def cli(ctx: click.Context) -> None:
     \b
     Examples:
       onelight demo                               the whole way, on made-up data
+      onelight repo                               where data can come from
       onelight search spikes.times trials         sessions that have both
-      onelight scan /path/to/dataroot             what would be shared, and what not
 
     Each command explains itself: onelight COMMAND --help
     """
@@ -73,6 +85,11 @@ for _group in _GROUPS.values():
 
 def main() -> None:
     """Run the command line and end the process with the exit code that tells the truth."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # The name of a file need not be text: it goes out as it came in, or escaped where that cannot be shown.
+            unicode = stream.encoding.lower().replace("-", "") == "utf8"
+            stream.reconfigure(errors="surrogateescape" if unicode else "backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -81,8 +98,8 @@ def run(arguments: list[str]) -> int:
     try:
         code = cli.main(arguments, prog_name="onelight", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # `onelight search | head`: the reader has what it wants. Python would complain when it closes stdout.
+    except (BrokenPipeError, _ReaderHasEnough):
+        # Python would complain when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # what a shell shows for a program ended by SIGPIPE
     except BaseException as error:  # noqa: BLE001 - the one place where every error becomes words and a number

@@ -24,6 +24,7 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.NoSpace, 7),
     (errors.TransferError, 6),
     (errors.OneError, 1),
+    (OSError, 7),
     (KeyboardInterrupt, 130),
     (click.Abort, 130),
 )
@@ -53,6 +54,11 @@ def report(error: BaseException, arguments: list[str]) -> int:
         click.echo("interrupted; the same command continues where it stopped", err=True)
     elif isinstance(error, errors.OneError):
         _show(error, arguments)
+    elif isinstance(error, OSError):
+        click.echo(f"error: {error}", err=True)
+        click.echo("hint: is the disk full, or a folder closed to you? --debug shows where it happened", err=True)
+        if _debugging(arguments):
+            _trace(error)
     else:
         _trace(error)
         click.echo("error: this is a bug of ONE light; please report it with the lines above", err=True)
@@ -60,11 +66,15 @@ def report(error: BaseException, arguments: list[str]) -> int:
 
 
 def _show(error: errors.OneError, arguments: list[str]) -> None:
-    if "--debug" in arguments or os.environ.get("ONELIGHT_DEBUG"):
+    if _debugging(arguments):
         _trace(error)
     click.echo(f"error: {error.message}", err=True)
     if error.hint:
         click.echo(f"hint: {error.hint}", err=True)
+
+
+def _debugging(arguments: list[str]) -> bool:
+    return "--debug" in arguments or bool(os.environ.get("ONELIGHT_DEBUG"))
 
 
 def _trace(error: BaseException) -> None:

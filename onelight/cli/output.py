@@ -42,7 +42,7 @@ def emit(row: dict[str, Any], text: str, *, as_json: bool) -> None:
     if as_json:
         import json
 
-        text = json.dumps(row, ensure_ascii=False)
+        text = json.dumps(row)
     click.echo(text)
 
 

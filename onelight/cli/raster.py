@@ -73,6 +73,6 @@ def plot(times: np.ndarray[Any, Any], depths: np.ndarray[Any, Any], title: str, 
     figure = Figure(figsize=(10, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.plot(times, depths, ",", color="black", alpha=0.5)
+    axes.plot(times, depths, ".", markersize=1.5, color="black", alpha=0.6)
     axes.set(title=title, xlabel="time (s)", ylabel="distance from the tip (µm)")
     figure.savefig(target, dpi=150)

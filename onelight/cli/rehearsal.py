@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,8 @@ import click
 from onelight.cli.output import say, shared_options
 
 if TYPE_CHECKING:
+    import threading
+
     from onelight.sandbox import Sandbox, Settings
 
 
@@ -52,7 +56,6 @@ def sandbox(port: int | None, data: Path | None, part_size: int | None, file_lim
     it is, as soon as it answers.
     """
     import dataclasses
-    import json
 
     from onelight.config import default_folder
     from onelight.sandbox import Settings
@@ -63,26 +66,31 @@ def sandbox(port: int | None, data: Path | None, part_size: int | None, file_lim
         settings = dataclasses.replace(settings, part_size=part_size)
     if file_limit is not None:
         settings = dataclasses.replace(settings, file_limit=file_limit)
-    box = _start(folder, port, settings)
-    try:
-        if as_json:
-            row = {"api_url": box.api_url, "token": box.token, "article_id": box.article_id}
-            click.echo(json.dumps(row))
-        else:
-            click.echo(
-                f"sandbox: {box.api_url}\ntoken:   {box.token}\narticle: {box.article_id} (a draft to try with)\n"
-            )
-            click.echo("Add it as a repository, and use it:\n")
-            click.echo(
-                f"  echo {box.token} | onelight add-repo sandbox --replace --figshare {box.article_id} "
-                f"--api-url {box.api_url} --token-stdin"
-            )
-            click.echo("  onelight repo sandbox")
-        sys.stdout.flush()
-        say(f"data in {folder}; Ctrl-C ends it")
-        _wait_for_signal()
-    finally:
-        box.stop()
+    with _until_a_signal() as stopped:
+        box = _start(folder, port, settings)
+        try:
+            _introduce(box, as_json=as_json)
+            say(f"data in {folder}; Ctrl-C ends it")
+            while not stopped.wait(0.5):  # on Windows a wait without end does not hear Ctrl-C
+                pass
+        finally:
+            box.stop()
+
+
+def _introduce(box: Sandbox, *, as_json: bool) -> None:
+    import json
+
+    if as_json:
+        click.echo(json.dumps({"api_url": box.api_url, "token": box.token, "article_id": box.article_id}))
+    else:
+        click.echo(f"sandbox: {box.api_url}\ntoken:   {box.token}\narticle: {box.article_id} (a draft to try with)\n")
+        click.echo("Add it as a repository, and use it:\n")
+        click.echo(
+            f"  echo {box.token} | onelight add-repo sandbox --replace --figshare {box.article_id} "
+            f"--api-url {box.api_url} --token-stdin"
+        )
+        click.echo("  onelight repo sandbox")
+    sys.stdout.flush()
 
 
 def _start(folder: Path, port: int | None, settings: Settings) -> Sandbox:
@@ -106,15 +114,16 @@ def _start(folder: Path, port: int | None, settings: Settings) -> Sandbox:
     return box
 
 
-def _wait_for_signal() -> None:
+@contextlib.contextmanager
+def _until_a_signal() -> Iterator[threading.Event]:
+    """Turn SIGINT and SIGTERM into an event, from before anyone is told that there is something to end."""
     import signal
     import threading
 
     stopped = threading.Event()
     before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        while not stopped.wait(0.5):  # on Windows a wait without end does not hear Ctrl-C
-            pass
+        yield stopped
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -66,14 +66,18 @@ def _tell_problems(found: Scan, *, as_json: bool) -> None:
         if as_json:
             row = {"status": "error", "path": problem.path, "message": problem.reason, "files": problem.files}
             emit(row, "", as_json=True)
-        files = f" ({count(problem.files, 'file')})" if problem.files > 1 else ""
-        say(f"not ALF: {problem.path}: {problem.reason}{files}")
+        say(f"not ALF: {problem}")
 
 
 @click.command(short_help="Send a local folder to the current repository.")
 @_ROOT
 @click.option("--dry-run", is_flag=True, help="Only say what would be sent, and what there is room for.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Send at most N files, to try it out.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Send at most N files, to try it out; the index then has what is there.",
+)
 @_PARTIAL
 @jobs_option
 @repository_option
@@ -115,7 +119,7 @@ def upload(
     with watch("Uploading") as progress:
         outcomes = one.run_upload(plan, parallel=jobs, progress=progress)
     for outcome in outcomes:
-        if outcome.error is None or as_json:
+        if as_json or outcome.status.value == "ok":
             emit(outcome_row("upload", outcome), outcome.path, as_json=as_json)
     seconds = time.monotonic() - begun
     code = run_exit_code(outcomes)
@@ -126,6 +130,7 @@ def upload(
     say(f"{count(sent, 'file')} sent ({size_text(size)} in {seconds:.1f} s), {kept:,} already there, {failed:,} failed")
     unsure = sum(outcome.status.value == "ok" and outcome.verified.value != "md5" for outcome in outcomes)
     if unsure:
+        code = code or 5  # nothing is wrong yet, and nothing is sure
         say(f"  {count(unsure, 'file')} not confirmed by the repository yet; run the same command again later")
     if as_json:
         summary = {"action": "summary", "ok": sent, "notneeded": kept, "error": failed, "bytes": size}
@@ -142,6 +147,8 @@ def _tell_plan(plan: UploadPlan, *, dry_run: bool) -> None:
     size = sum(step.entry.size or 0 for step in puts)
     verb = "dry run: would send" if dry_run else "sending"
     say(f"{verb} {len(puts):,} of {count(len(plan.scan.index), 'file')}, {size_text(size)}")
+    if plan.elsewhere:
+        say(f"  {count(plan.elsewhere, 'stored file')} not in this folder; they stay in the repository and its index")
     room = plan.room
     if room.bytes_left is not None:
         say(f"  room for {size_text(room.bytes_left)}" + _largest(room.largest_file))
@@ -157,7 +164,7 @@ def _largest(size: int | None) -> str:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @repository_option
 @shared_options
-def publish(yes: bool, repository: str | None, as_json: bool) -> None:
+def publish(yes: bool, repository: str | None, as_json: bool) -> int:
     """Publish the draft of a figshare repository, and print its public address.
 
     This cannot be undone: every later change makes a new version, and the old ones stay. What is still missing is
@@ -178,9 +185,12 @@ def publish(yes: bool, repository: str | None, as_json: bool) -> None:
             msg = "publishing cannot be undone; without a terminal to ask on, say --yes"
             raise click.UsageError(msg)
         say(f"{one.repository.address}: publishing cannot be undone.")
-        click.confirm("Publish now?", abort=True, err=True)
+        if not click.confirm("Publish now?", err=True):
+            say("nothing was published")
+            return 130
     address = one.publish()
     emit({"action": "publish", "status": "ok", "url": address}, address, as_json=as_json)
+    return 0
 
 
 @click.command(short_help="Make a folder a repository for any web server.")

@@ -16,6 +16,7 @@ import io
 import json
 import re
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +42,7 @@ from onelight.errors import (
 )
 from onelight.index import EMPTY_MD5, EMPTY_URL, INDEX_NAME, Entry, Index, read_one_root, write_one_root
 from onelight.repository import PublishableRepository, Room
-from onelight.route import Credential, Inline, Route, Source, origin_of
+from onelight.route import Credential, Inline, Route, Source, check_url, origin_of, redact
 
 MAX_INDEX = 2 << 30
 PAGE = 1000  # the most that figshare gives at a time
@@ -123,6 +124,8 @@ class FigshareRepository(PublishableRepository):
         self._private = bool(token)
         self._files: dict[str, list[_File]] = {}
         self._index_files: list[_File] = []
+        self._listing = threading.Lock()
+        self._listed = False
         self._read: tuple[int, Index] | None = None
 
     @classmethod
@@ -209,7 +212,8 @@ class FigshareRepository(PublishableRepository):
             rows = self._call("GET", f"{view}articles/{self._article_id}/files?page={page}&page_size={PAGE}").json()
             if not isinstance(rows, list):
                 raise RepositoryError(f"{self._api} answered with something that is not a list of files")
-            files.update((file.id, file) for file in map(_File.of, rows))
+            with _as_documented(self._api):
+                files.update((file.id, file) for file in map(_File.of, rows))
             if len(rows) < PAGE:
                 return list(files.values())
             page += 1
@@ -277,22 +281,32 @@ class FigshareRepository(PublishableRepository):
             if path is not None:
                 self._files.setdefault(path, []).append(file)
         self._index_files = [file for file in files if file.name == INDEX_NAME]
+        self._listed = True
         entries = {
             path: file.entry(path) for path, file in self._by_path([file for file in files if file.whole]).items()
         }
-        for entry in self.refresh():
-            if entry.url == EMPTY_URL:  # an empty file is in the index only
-                entries.setdefault(entry.path, entry)
-        return Index(entries.values())
+        remarks = []
+        try:
+            for entry in self.refresh():
+                if entry.url == EMPTY_URL:  # an empty file is in the index only
+                    entries.setdefault(entry.path, entry)
+        except UnsafeData as error:  # the next upload writes it anew
+            remarks.append(f"the index in the article cannot be read, and is replaced: {error.message}")
+        return Index(entries.values(), remarks)
 
     def room(self) -> Room:
         """Ask the account for its quota, and count the files of the article."""
         account = self._call("GET", "account").json()
-        used = account.get("used_quota_private") or account.get("used_quota") or 0
-        quota, largest = account.get("quota"), account.get("maximum_file_size")
+        with _as_documented(self._api):
+            used = account.get("used_quota_private")
+            used = account.get("used_quota") if used is None else used
+            quota, largest = account.get("quota"), account.get("maximum_file_size")
+            # What was begun counts as used already, and is continued.
+            begun = sum(file.size for files in self._files.values() for file in files if file.status == "created")
+            left = int(quota) - int(used or 0) + begun if quota is not None else None
         count = sum(map(len, self._files.values())) + len(self._index_files)
         return Room(
-            bytes_left=int(quota) - int(used) if quota else None,
+            bytes_left=left,
             largest_file=int(largest) if largest else None,
             files_left=FILES_PER_ITEM - count,
             soft=f"figshare allows {FILES_PER_ITEM} files in an article unless it was asked for more",
@@ -301,6 +315,13 @@ class FigshareRepository(PublishableRepository):
     def put(self, entry: Entry, path: Path, progress: Callable[[int], None]) -> Entry:
         """Send one file in the parts that figshare asks for, and wait for its checksum."""
         self._need_token()
+        check_safe(entry.path)
+        if _session_path(_flat(entry.path)) != entry.path:
+            raise AlfError(
+                f"{printable(entry.path)} cannot be the name of a file at figshare",
+                hint="It must lie in a session and have no '~', which stands for '/' there",
+            )
+        self._list_once()
         if entry.size == 0:  # figshare refuses empty files; the index says that there is one
             return replace(entry, url=EMPTY_URL, md5=EMPTY_MD5)
         known = self._files.get(entry.path, [])
@@ -311,9 +332,17 @@ class FigshareRepository(PublishableRepository):
             if file.whole and file.computed_md5 == entry.md5:
                 progress(file.size)
                 return file.entry(entry.path)
-        begun = [file.id for file in same if file.status in ("created", "ic_checking", "moving_to_final", "ic_success")]
+        # One that is there and whose checksum figshare has not made yet is waited for, not sent again.
+        begun = [file.id for file in same if file.status != "ic_failure" and file.computed_md5 in ("", entry.md5)]
         file = self._send(_flat(entry.path), path, entry, begun[-1] if begun else None, progress)
+        self._files[entry.path] = [*(other for other in known if other.id != file.id), file]
         return file.entry(entry.path)
+
+    def _list_once(self) -> None:
+        """Know what the draft holds before anything is sent to it."""
+        with self._listing:
+            if not self._listed:
+                self.stored()
 
     def delete(self, entry: Entry) -> None:
         """Remove the file that an entry points to."""
@@ -323,27 +352,41 @@ class FigshareRepository(PublishableRepository):
 
     def write_index(self, index: Index) -> bool:
         """Send ``.one_root``, and then remove the older one and every file that the new one replaces."""
+        self._look_again()
         content = io.BytesIO()
         write_one_root(index, content)
         md5 = hashlib.md5(content.getvalue()).hexdigest()
-        current = [file for file in self._index_files if file.whole and file.computed_md5 == md5]
         newest = max((file.id for file in self._index_files if file.whole), default=0)
-        changed = not (current and current[-1].id == newest)
+        same = {file.id: file for file in self._index_files if md5 in (file.computed_md5, file.supplied_md5)}
+        changed = not (newest in same and same[newest].computed_md5 == md5)
         if changed:
             with tempfile.TemporaryDirectory(prefix="onelight-") as folder:
                 path = Path(folder) / INDEX_NAME
                 path.write_bytes(content.getvalue())
                 entry = Entry(INDEX_NAME, size=len(content.getvalue()), md5=md5)
-                file = self._send(INDEX_NAME, path, entry, None, lambda _: None)
-            if file.computed_md5 != md5:
+                begun = [file.id for file in same.values() if file.status != "ic_failure"]
+                file = self._send(INDEX_NAME, path, entry, begun[-1] if begun else None, lambda _: None)
+            # Where figshare never makes its checksum, a file that it calls available was compared with the one we gave.
+            if md5 not in (file.computed_md5, file.supplied_md5 if file.status == "available" else ""):
                 raise Unreachable(
                     f"figshare has not confirmed {INDEX_NAME} within {self._patience:.0f} s",
                     hint="The files are there; run the same command again to finish",
                 )
             newest = file.id
-            self._index_files.append(file)
+            self._index_files = [*(other for other in self._index_files if other.id != newest), file]
         self._clean(index, newest)
         return changed
+
+    def _look_again(self) -> None:
+        """List the draft anew before the commit, and refuse if somebody else has committed since the plan was made."""
+        before = {file.id for file in self._index_files}
+        listed = self._listed
+        self.stored()
+        if listed and any(file.id not in before and file.whole for file in self._index_files):
+            raise Unreachable(
+                f"somebody else has written the index of '{self.name}' meanwhile",
+                hint="Your files are there; run the same command again to put both together",
+            )
 
     def _clean(self, index: Index, newest_index: int) -> None:
         """Remove older indexes, and every file whose place another one has taken."""
@@ -378,7 +421,7 @@ class FigshareRepository(PublishableRepository):
         try:
             answer = self._call("POST", f"account/articles/{self._article_id}/files", body)
         except RepositoryError as error:
-            if "file" in error.message and "limit" in error.message.lower():
+            if re.search(r"files?\b.*\blimit|limit\b.*\bfiles?\b|at most \d+ files", error.message, re.IGNORECASE):
                 error.hint = "Ask figshare for a higher limit, or share the sessions in several articles"
             raise
         location = answer.json().get("location") or answer.headers.get("location")
@@ -395,19 +438,22 @@ class FigshareRepository(PublishableRepository):
             except NotFound:
                 if time.monotonic() > end:
                     raise
-                time.sleep(0.2)
+                self._client.wait(0.2)
 
     def _send_parts(self, upload_url: str, path: Path, entry: Entry, progress: Callable[[int], None]) -> bool:
         """Send the parts that the upload service does not have; False if it no longer takes any."""
+        check_url(upload_url, trusted=self._api)
         try:
             session = self._client.request("GET", upload_url).json()
         except NotFound:
             return False
-        if session.get("status") == "ABORTED":
-            return False
-        parts = session["parts"]
-        missing = [part for part in parts if part["status"] != "COMPLETE"]
-        progress(sum(_length(part) for part in parts) - sum(_length(part) for part in missing))
+        with _as_documented(upload_url):
+            if session.get("status") == "ABORTED":
+                return False
+            parts = session["parts"]
+            missing = [part for part in parts if part["status"] != "COMPLETE"]
+            there = sum(_length(part) for part in parts) - sum(_length(part) for part in missing)
+        progress(there)
 
         def send(part: dict[str, Any]) -> None:
             if part["startOffset"] < 0 or part["endOffset"] >= (entry.size or 0):
@@ -432,7 +478,9 @@ class FigshareRepository(PublishableRepository):
         end = time.monotonic() + self._patience
         wait = 0.02
         while True:
-            file = _File.of(self._call("GET", location).json())
+            answer = self._call("GET", location).json()
+            with _as_documented(location):
+                file = _File.of(answer)
             if file.status == "ic_failure" or (file.computed_md5 and file.computed_md5 != entry.md5):
                 self._delete_file(file.id)
                 raise ChecksumMismatch(
@@ -442,8 +490,13 @@ class FigshareRepository(PublishableRepository):
             if file.whole and file.computed_md5 == entry.md5:
                 return file
             if time.monotonic() > end:
+                if file.status == "created":
+                    raise Unreachable(
+                        f"figshare has not taken {path}: it still waits for parts of it",
+                        hint="The same command sends what is missing",
+                    )
                 return file
-            time.sleep(wait)
+            self._client.wait(wait)
             wait = min(wait * 1.6, 5.0)
 
     # Publishing
@@ -466,7 +519,22 @@ class FigshareRepository(PublishableRepository):
         unfinished = [file for file in files if not file.whole]
         if unfinished:
             missing.append(f"the rest of {len(unfinished)} half-uploaded files (run `onelight upload` again)")
+        missing.extend(self._missing_from_index(files))
         return missing
+
+    def _missing_from_index(self, files: list[_File]) -> list[str]:
+        """Say whether the index in the draft is that of the files in the draft: what is published stays for ever."""
+        stored = self._by_path([file for file in files if file.whole])
+        if not stored:
+            return []
+        if not any(file.name == INDEX_NAME and file.whole for file in files):
+            return [f"{INDEX_NAME}, the index: the upload is not finished (run `onelight upload` again)"]
+        try:
+            indexed = {entry.path: entry.url for entry in self.refresh()}
+        except UnsafeData:
+            return [f"an {INDEX_NAME} that can be read (run `onelight upload` again)"]
+        left = sum(not indexed.get(path, "").endswith(f"/{file.id}") for path, file in stored.items())
+        return [f"{left} files in the index: the upload is not finished (run `onelight upload` again)"] if left else []
 
     def publish(self) -> str:
         """Publish the draft and wait until the public version answers."""
@@ -485,7 +553,7 @@ class FigshareRepository(PublishableRepository):
             except NotFound:  # the public view lags behind by some seconds
                 if time.monotonic() > end:
                     return self.address
-                time.sleep(0.5)
+                self._client.wait(0.5)
 
     # Talking
 
@@ -553,6 +621,20 @@ def article_id_of(text: str) -> int:
         if found:
             return int(found[1])
     raise ConfigError(f"'{text}' is not an article of figshare", hint=hint)
+
+
+@contextlib.contextmanager
+def _as_documented(url: str) -> Iterator[None]:
+    """Turn an answer of another form than figshare documents into an error that says so."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, OneError):
+            raise
+        raise RepositoryError(
+            f"{redact(url)} answered in another form than figshare documents ({type(error).__name__}: {error})",
+            hint="Is this the address of figshare's API, or of a sandbox?",
+        ) from error
 
 
 def _flat(path: str) -> str:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from onelight.client import Client
 from onelight.config import Settings
-from onelight.errors import ConfigError, NotFound, RepositoryNotFound
+from onelight.errors import ConfigError, NotFound, RateLimited, RepositoryError, RepositoryNotFound, Unreachable
 from onelight.index import INDEX_NAME, Entry, Index, read_one_root
 from onelight.repository import Repository
 from onelight.route import Credential, Inline, Route, Source, check_url, origin_of, path_url, redact
@@ -68,10 +68,8 @@ class HttpRepository(Repository):
         """Fetch ``.one_root``, unless the server says that it is still the one we have."""
         url = path_url(self._base_url, INDEX_NAME)
         try:
-            if self._known is not None:
-                headers = {"If-None-Match": self._known[0]}
-                if self._client.request("HEAD", url, credential=self._credential, headers=headers).status == 304:
-                    return self._known[1]
+            if self._known is not None and self._is_unchanged(url, self._known[0]):
+                return self._known[1]
             spool, headers_seen = self._client.spool(Route(url, self._credential), MAX_INDEX)
         except NotFound as error:
             raise RepositoryNotFound(
@@ -83,6 +81,15 @@ class HttpRepository(Repository):
         etag = headers_seen.get("etag")
         self._known = (etag, index) if etag else None
         return index
+
+    def _is_unchanged(self, url: str, etag: str) -> bool:
+        try:
+            answer = self._client.request("HEAD", url, credential=self._credential, headers={"If-None-Match": etag})
+        except (Unreachable, RateLimited):
+            raise
+        except RepositoryError:  # a server that takes no HEAD, as with signed addresses
+            return False
+        return answer.status == 304
 
     def source(self, entry: Entry) -> Source:
         """Return the address of an entry; the password is offered to its own origin only."""

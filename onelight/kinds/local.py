@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -16,7 +17,7 @@ from onelight.alf import check_safe
 from onelight.checksum import BLOCK, md5_of
 from onelight.client import Client
 from onelight.config import Settings
-from onelight.errors import ChecksumMismatch, NoSpace, RepositoryNotFound
+from onelight.errors import ChecksumMismatch, NoSpace, OneError, RepositoryNotFound
 from onelight.folder import scan
 from onelight.index import INDEX_NAME, Entry, Index, write_one_root
 from onelight.repository import Room, WritableRepository
@@ -59,7 +60,7 @@ class LocalRepository(WritableRepository):
             )
         found = scan(self.root)
         # An empty repository is not a fault: a new configuration begins with one.
-        remarks = [f"{problem.path}: {problem.reason}" for problem in found.problems if problem.path != "."]
+        remarks = [str(problem) for problem in found.problems if problem.path != "."]
         return Index(found.index, remarks)
 
     def source(self, entry: Entry) -> Source:
@@ -85,7 +86,7 @@ class LocalRepository(WritableRepository):
         if target.is_file() and target.stat().st_size == entry.size and md5_of(target) == entry.md5:
             return replace(entry, url="")
         md5 = hashlib.md5()
-        temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
+        temporary = target.with_name(f".{secrets.token_hex(8)}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with path.open("rb") as reader, temporary.open("xb") as writer:
@@ -101,13 +102,14 @@ class LocalRepository(WritableRepository):
                 )
             temporary.replace(target)
         except OSError as error:
-            if isinstance(error, ChecksumMismatch):
+            if isinstance(error, OneError):
                 raise
             raise NoSpace(
                 f"{target} cannot be written: {error.strerror}", hint="Make room, or put its mode right"
             ) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
         return replace(entry, url="")
 
     def delete(self, entry: Entry) -> None:

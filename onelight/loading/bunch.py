@@ -102,7 +102,7 @@ def _summary(value: object) -> str:
         return f"Bunch with {_counted(len(value), 'value')}"
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and hasattr(value, "columns"):
-        return f"{_counted(shape[0], 'row')} × {_counted(shape[1], 'column')}"  # noqa: RUF001 - the sign is meant
+        return f"{_counted(shape[0], 'row')} × {_counted(shape[1], 'column')}"
     if isinstance(shape, tuple) and hasattr(value, "dtype"):
         return f"{shape} {_shortened(str(value.dtype))}"
     return _shortened(" ".join(reprlib.repr(value).split()))

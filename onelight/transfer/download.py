@@ -44,10 +44,12 @@ from onelight.repository import Repository
 from onelight.route import Inline, Route, Source, redact
 from onelight.transfer.ledger import Ledger
 from onelight.transfer.outcome import Outcome, Progress, Silent, Status, Verified
-from onelight.transfer.partial import Partial
+from onelight.transfer.partial import Partial, left_of
 from onelight.transfer.plan import DownloadStep, Fetch, Keep
 
-_PAGE = re.compile(rb"\s*<(!doctype html|html[\s>])", re.IGNORECASE)
+# A login page, or the error of a store, under status 200.
+_PROGRESS = 64 * 1024
+_PAGE = re.compile(rb"\s*<(!doctype html|html[\s>]|\?xml|error>)", re.IGNORECASE)
 
 
 def download(
@@ -96,7 +98,7 @@ def download(
     fetches = [step for step in plan if isinstance(step, Fetch)]
     total = sum(step.entry.size or 0 for step in fetches)
     if fetches:
-        _check_room(folder, total)
+        _check_room(folder, fetches, total)
     watcher.begin(len(fetches), total)
     run = _Run(repository, client, ledger, watcher)
     outcomes: dict[str, Outcome] = {}
@@ -113,10 +115,13 @@ def download(
             outcomes[outcome.path] = outcome
     except BaseException:
         run.stopped.set()
-        client.close()
+        client.abort()
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        try:
+            pool.shutdown(cancel_futures=True)
+        finally:  # also after a second Ctrl-C
+            client.allow()
     return [outcomes[step.entry.path] for step in plan]
 
 
@@ -187,14 +192,15 @@ class _Run:
 
     def _try_routes(self, incoming: _Incoming, routes: tuple[Route, ...]) -> None:
         reasons: list[OneError] = []
-        for route in routes:
+        for number, route in enumerate(routes, 1):
             try:
                 self._try_route(incoming, route)
             except (TransferError, RepositoryError, NotFound) as error:
                 if isinstance(error, (NoSpace, Interrupted)) or self.stopped.is_set():
                     raise
                 reasons.append(error)
-                incoming.restart_if_wrong(error)
+                if number < len(routes):
+                    incoming.restart_if_wrong(error)
             else:
                 return
         raise _summary(incoming.entry, reasons)
@@ -212,13 +218,15 @@ class _Run:
                 incoming.check_complete(response)
                 incoming.verify()
             except (Unreachable, RateLimited) as error:
-                attempt = 1 if incoming.length > before else attempt + 1
-                if attempt > self._client.limits.attempts or self.stopped.is_set():
+                # Counted anew whenever bytes came, and more than a trickle: one byte a try would never end.
+                attempt = 1 if incoming.length >= before + _PROGRESS else attempt
+                if self._client.gives_up(error, attempt) or self.stopped.is_set():
                     raise
                 self._client.pause(error, attempt)
+                attempt += 1
             except (SizeMismatch, ChecksumMismatch):
                 # Bytes of an earlier try may be the ones that are wrong: once more from the beginning, then the truth.
-                if clean or not incoming.continued:
+                if clean or not (before or incoming.continued):
                     raise
                 clean = True
                 incoming.restart()
@@ -282,6 +290,8 @@ class _Incoming:
 
     def range_headers(self) -> dict[str, str]:
         """Return the headers that ask for the rest only, and only of the same file."""
+        if self.length and not (self._etag or self.entry.md5):
+            self.restart()  # nothing could tell whether the rest belongs to what is here
         if not self.length:
             return {}
         headers = {"Range": f"bytes={self.length}-"}
@@ -297,6 +307,10 @@ class _Incoming:
                 f"{redact(response.url)} sends its data in the form '{encoding}', which was not asked for"
             )
         etag = response.headers.get("etag", "")
+        if not self._partial.is_own():
+            self.restart()
+            if response.status == 206:
+                raise Unreachable("another process took this download over", hint="The same command continues")
         if response.status == 206:
             self._check_range(response, etag)
             self.continued = True
@@ -312,7 +326,7 @@ class _Incoming:
         found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("content-range", ""))
         if found is None or int(found[1]) != self.length:
             raise SizeMismatch(f"{redact(response.url)} sends other bytes than were asked for")
-        if self._etag and etag and etag != self._etag:
+        if self._etag and etag != self._etag and (etag or not self.entry.md5):
             raise SizeMismatch(f"{redact(response.url)} was replaced on the server meanwhile")
         if found[3] != "*":
             self._state_size(int(found[3]), response)
@@ -331,7 +345,7 @@ class _Incoming:
         """Take the next bytes."""
         if self._stopped.is_set():
             raise Interrupted("the transfer was stopped", hint="The same command continues where it stopped")
-        if not self.length and _PAGE.match(data[:64]) and not self.entry.path.endswith((".html", ".htm", ".xml")):
+        if not self.length and self.entry.md5 is None and _is_page(self.entry, data):
             raise TransferError(f"a web page came instead of {self.entry.path}")
         if self._stated is not None and self.length + len(data) > self._stated:
             raise SizeMismatch(f"more than {self._stated:,} bytes came for {self.entry.path}")
@@ -388,13 +402,16 @@ class _Incoming:
         self._truncate()
 
     def _truncate(self) -> None:
-        self._stream.seek(0)
-        self._stream.truncate()
+        self._partial.restart()
         self.length = 0
         self.continued = False
         self._md5 = hashlib.md5()
         self._etag = ""
         self._stated = self.entry.size
+
+
+def _is_page(entry: Entry, data: bytes) -> bool:
+    return _PAGE.match(data[:64]) is not None and not entry.path.endswith((".html", ".htm", ".xml", ".svg"))
 
 
 def _summary(entry: Entry, reasons: list[OneError]) -> OneError:
@@ -432,11 +449,14 @@ def _disk_error(error: OSError, target: Path) -> OneError:
     )
 
 
-def _check_room(folder: Path, total: int) -> None:
+def _check_room(folder: Path, fetches: list[Fetch], total: int) -> None:
     existing = next((parent for parent in (folder, *folder.parents) if parent.is_dir()), None)
     if existing is None:
         return
     free = shutil.disk_usage(existing).free
+    if total > free:
+        # What an earlier run brought needs no room again; looked for only when it matters.
+        total -= sum(left_of(step.target) for step in fetches)
     if total > free:
         raise NoSpace(
             f"{total:,} bytes are to be fetched, and {existing} has room for {free:,}",

@@ -44,6 +44,10 @@ class Ledger:
         except OSError:
             return None
 
+    def last_md5(self, path: str) -> str | None:
+        """Return the md5 that a file had when it was last compared, whatever happened to it since."""
+        return self._rows.get(path, "").rpartition("\t")[2] or None
+
     def record(self, path: str, target: Path, md5: str) -> None:
         """Take down that a file was compared just now; one write per line, so that processes can share the record."""
         with self._lock, contextlib.suppress(OSError):  # a folder that cannot be written is read again next time

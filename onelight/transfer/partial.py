@@ -3,26 +3,30 @@
 Its name, ``.NAME.FINGERPRINT.part``, is hidden and not ALF, so that no scan takes it for a dataset. The fingerprint
 is of what is expected, so that a file that was replaced on the server does not continue the old one. Whoever works on
 a partial file owns it by renaming it first (``.NAME.FINGERPRINT.HOST-PID-RANDOM.part``): a rename has one winner on
-every file system, also where locks lie (huggingface_hub, pull request 4306), and two processes never write to one
-file. A partial file whose process died is taken over by the next that comes. What is known of the server's copy (its
-ETag) lies in a ``.json`` file that moves along.
+every file system, also where locks lie (huggingface_hub, pull request 4306). A partial file whose process died on this
+machine is taken over by the next that comes; one of another machine, of which nobody can tell, after six hours. What
+is known of the server's copy (its ETag) lies in a ``.json`` file that moves along.
+
+Should a living owner lose its file all the same, it does no harm: bytes are thrown away by beginning a new file, never
+by shortening this one, and before each answer is written it is looked whether the file is still one's own.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
-import re
 import secrets
 import socket
 import time
 from pathlib import Path
 from typing import IO
 
-# Where it cannot be seen whether the owner lives (another host, Windows), a file untouched for so long is an orphan.
-_ORPHAN_AFTER = 600.0
+# Where it cannot be seen whether the owner lives (another machine, Windows), a file untouched for so long is an orphan:
+# longer than any pause that a server may ask for.
+_ORPHAN_AFTER = 6 * 3600.0
 
 
 class Partial:
@@ -42,22 +46,26 @@ class Partial:
         # 255 bytes are the most a name may have; the long ones are cut, and told apart by a checksum of their own.
         stem = target.name if len(target.name.encode()) < 160 else hashlib.md5(target.name.encode()).hexdigest()
         self._stem = f".{stem}.{fingerprint}"
-        owner = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self.path = target.with_name(f"{self._stem}.{owner}.part")
+        self._others: list[Path] = []
+        self.path = self._own_path()
         self.stream: IO[bytes] | None = None
 
     def claim(self) -> dict[str, str]:
         """Take over what is left of an earlier try, or begin; return what is known of the server's copy."""
         self._target.parent.mkdir(parents=True, exist_ok=True)
+        claimed = False
         for left in self._left_behind():
+            if claimed:
+                self._others.append(left)
+                continue
             try:
                 left.rename(self.path)
             except OSError:
                 continue  # somebody else was faster
             with contextlib.suppress(OSError):
                 left.with_suffix(".json").rename(self.path.with_suffix(".json"))
-            break
-        self.stream = self.path.open("r+b" if self.path.exists() else "x+b")
+            claimed = True
+        self.stream = self.path.open("r+b" if claimed else "x+b")
         try:
             known = json.loads(self.path.with_suffix(".json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -68,14 +76,36 @@ class Partial:
         """Keep what is known of the server's copy, for whoever continues."""
         self.path.with_suffix(".json").write_text(json.dumps(known), encoding="utf-8")
 
+    def is_own(self) -> bool:
+        """Tell whether the open file is still the one of this name, and nobody took it over."""
+        if self.stream is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self.stream.fileno()), self.path.stat())
+        except OSError:
+            return False
+
+    def restart(self) -> None:
+        """Begin a new, empty file; the old one is removed if it is still one's own."""
+        if self.is_own():
+            self.discard()
+        else:
+            self._close()
+        self.path = self._own_path()
+        self.stream = self.path.open("x+b")
+
     def release(self) -> None:
         """Close it and leave it for the next try; one without a byte is removed."""
         if self.stream is None:
             return
-        self._close()
-        if self.path.stat().st_size == 0:
-            self.discard()
-            return
+        with contextlib.suppress(OSError):  # on a full disk the last block stays behind; what is there is right
+            self._close()
+        try:
+            if self.path.stat().st_size == 0:
+                self.discard()
+                return
+        except FileNotFoundError:
+            return  # somebody took it over
         free = self._target.with_name(f"{self._stem}.part")
         self.path.replace(free)
         with contextlib.suppress(FileNotFoundError):
@@ -93,8 +123,11 @@ class Partial:
             self.stream.flush()
             os.fsync(self.stream.fileno())
         self._close()
-        os.replace(self.path, self._target)  # noqa: PTH105 - the one call whose atomicity everything rests on
-        self.path.with_suffix(".json").unlink(missing_ok=True)
+        _replace(self.path, self._target)
+        for left in (self.path, *self._others):
+            left.with_suffix(".json").unlink(missing_ok=True)
+        for left in self._others:
+            left.unlink(missing_ok=True)
         if os.name == "posix":
             folder = os.open(self._target.parent, os.O_RDONLY)
             try:
@@ -103,9 +136,13 @@ class Partial:
                 os.close(folder)
 
     def _close(self) -> None:
-        if self.stream is not None:
-            self.stream.close()
-            self.stream = None
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.close()
+
+    def _own_path(self) -> Path:
+        owner = f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+        return self._target.with_name(f"{self._stem}.{owner}.part")
 
     def _left_behind(self) -> list[Path]:
         """Return partial files of the same content that nobody works on, the longest first."""
@@ -120,13 +157,24 @@ class Partial:
         return [path for _, path in sorted(found, reverse=True)]
 
 
+def left_of(target: Path) -> int:
+    """Return the bytes of partial files of a target that are there already."""
+    with contextlib.suppress(OSError), os.scandir(target.parent) as items:
+        return sum(
+            item.stat().st_size
+            for item in items
+            if item.name.startswith(f".{target.name}.") and item.name.endswith(".part")
+        )
+    return 0
+
+
 def _is_orphan(owner: str, modified: float) -> bool:
-    host, _, rest = owner.rpartition("-")[0].rpartition("-")
-    if host == _host() and rest.isdecimal() and os.name == "posix":
-        if int(rest) == os.getpid():
+    machine, _, pid = owner.rpartition("-")[0].rpartition("-")
+    if machine == _machine() and pid.isdecimal() and os.name == "posix":
+        if int(pid) == os.getpid():
             return False
         try:
-            os.kill(int(rest), 0)
+            os.kill(int(pid), 0)
         except ProcessLookupError:
             return True
         except PermissionError:
@@ -135,5 +183,24 @@ def _is_orphan(owner: str, modified: float) -> bool:
     return time.time() - modified > _ORPHAN_AFTER
 
 
-def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9]", "", socket.gethostname())[:24] or "host"
+@functools.cache
+def _machine() -> str:
+    """Return a short name of what process numbers belong to: this host, and on Linux this namespace of processes."""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - a text, not a path
+    except OSError:
+        namespace = ""
+    return hashlib.md5(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:12]
+
+
+def _replace(path: Path, target: Path) -> None:
+    """Give a file its name; on Windows somebody who reads the old one may be in the way for a moment."""
+    for attempt in range(5):
+        try:
+            os.replace(path, target)  # noqa: PTH105 - the one call whose atomicity everything rests on
+        except PermissionError:
+            if os.name != "nt" or attempt == 4:
+                raise
+            time.sleep(0.1 * 2**attempt)
+        else:
+            return

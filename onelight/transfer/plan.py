@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from onelight.alf import check_safe
 from onelight.checksum import md5_of
-from onelight.errors import UnsafeData
+from onelight.errors import NoSpace, UnsafeData
 from onelight.index import Entry, Index
 from onelight.transfer.ledger import Ledger
 from onelight.transfer.outcome import Verified
@@ -48,6 +48,7 @@ class Skip:
     """A file that the repository holds already."""
 
     entry: Entry
+    source: Path
     stored: Entry
 
 
@@ -93,6 +94,10 @@ def _look(entry: Entry, folder: Path, ledger: Ledger) -> DownloadStep:
         found = target.stat()
     except FileNotFoundError:
         return Fetch(entry, target, "missing")
+    except OSError as error:
+        raise NoSpace(
+            f"{target} cannot be looked at: {error.strerror}", hint="Choose another folder (--output)"
+        ) from error
     if not target.is_file():
         raise UnsafeData(
             f"{target} is in the way: it is not a file", hint="Move it, or choose another folder (--output)"
@@ -101,7 +106,7 @@ def _look(entry: Entry, folder: Path, ledger: Ledger) -> DownloadStep:
         return Fetch(entry, target, f"differs: {found.st_size:,} bytes, the repository says {entry.size:,}")
     md5 = ledger.md5(entry.path, target)
     if entry.md5 is None:
-        return Keep(entry, target, Verified.SIZE if md5 or entry.size is not None else Verified.NOTHING)
+        return _look_unstated(entry, target, md5, ledger)
     if md5 is None:
         md5 = md5_of(target)
         if md5 == entry.md5:
@@ -109,6 +114,19 @@ def _look(entry: Entry, folder: Path, ledger: Ledger) -> DownloadStep:
     if md5 != entry.md5:
         return Fetch(entry, target, "differs: another md5 than the repository says")
     return Keep(entry, target, Verified.MD5)
+
+
+def _look_unstated(entry: Entry, target: Path, md5: str | None, ledger: Ledger) -> DownloadStep:
+    """Decide on a file of which the repository states no md5: kept if it is what was once fetched and compared."""
+    if md5 is not None:
+        return Keep(entry, target, Verified.SIZE)
+    before = ledger.last_md5(entry.path)
+    if before is None:
+        return Fetch(entry, target, "was not fetched by this program: nobody knows whether it is whole")
+    if md5_of(target) != before:
+        return Fetch(entry, target, "was changed since it was fetched")
+    ledger.record(entry.path, target, before)
+    return Keep(entry, target, Verified.SIZE)
 
 
 def plan_upload(local: Index, root: Path, stored: Index, md5s: Mapping[str, str]) -> list[UploadStep]:
@@ -141,7 +159,7 @@ def plan_upload(local: Index, root: Path, stored: Index, md5s: Mapping[str, str]
         elif there is None:
             steps.append(Put(entry, root / found.path, "new"))
         elif (there.size, there.md5) == (entry.size, entry.md5):
-            steps.append(Skip(entry, there))
+            steps.append(Skip(entry, root / found.path, there))
         else:
             steps.append(Put(entry, root / found.path, "differs from what is stored"))
     return steps

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from onelight.checksum import md5_of
-from onelight.errors import ChecksumMismatch, Interrupted, NoSpace, OneError, QuotaExceeded, RepositoryError
+from onelight.client import Client
+from onelight.errors import ChecksumMismatch, Interrupted, OneError, QuotaExceeded, RepositoryError
 from onelight.index import Entry, Index
 from onelight.repository import Room, WritableRepository
 from onelight.transfer.outcome import Outcome, Progress, Silent, Status, Verified
@@ -28,17 +29,22 @@ def hash_files(entries: Iterable[Entry], root: Path) -> dict[str, str]:
     RepositoryError
         If a file cannot be read.
     """
+    stopped = threading.Event()
 
     def read(entry: Entry) -> tuple[str, str]:
         try:
-            return entry.path, md5_of(root / entry.path)
+            return entry.path, md5_of(root / entry.path, stopped)
         except OSError as error:
             raise RepositoryError(
                 f"{root / entry.path} cannot be read: {error.strerror}", hint="Put its mode right"
             ) from error
 
-    with ThreadPoolExecutor(os.cpu_count() or 1, "onelight-md5") as pool:
+    pool = ThreadPoolExecutor(os.cpu_count() or 1, "onelight-md5")
+    try:
         return dict(pool.map(read, entries))
+    finally:  # after Ctrl-C the rest of a large file is not read
+        stopped.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def check_room(steps: Iterable[UploadStep], room: Room) -> None:
@@ -68,6 +74,7 @@ def upload(
     steps: Iterable[UploadStep],
     repository: WritableRepository,
     stored: Index,
+    client: Client,
     *,
     parallel: int = 8,
     progress: Progress | None = None,
@@ -82,6 +89,8 @@ def upload(
         Where the files go.
     stored : Index
         What it holds already.
+    client : Client
+        The HTTP client that the repository uses; its requests end with an interrupted run.
     parallel : int
         Files at a time.
     progress : Progress, optional
@@ -103,7 +112,7 @@ def upload(
     for step in plan:
         if isinstance(step, Skip):
             size = step.entry.size or 0
-            outcomes[step.entry.path] = Outcome(step.entry.path, Path(step.entry.path), Status.KEPT, size, Verified.MD5)
+            outcomes[step.entry.path] = Outcome(step.entry.path, step.source, Status.KEPT, size, Verified.MD5)
             watcher.finish(outcomes[step.entry.path])
     stopped = threading.Event()
     pool = ThreadPoolExecutor(max(1, parallel), "onelight-upload")
@@ -115,9 +124,13 @@ def upload(
                 entries[entry.path] = entry
     except BaseException:
         stopped.set()
+        client.abort()
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        try:
+            pool.shutdown(cancel_futures=True)
+        finally:  # also after a second Ctrl-C
+            client.allow()
     ordered = [outcomes[step.entry.path] for step in plan]
     if any(outcome.status is Status.FAILED for outcome in ordered):
         return ordered, None
@@ -141,7 +154,7 @@ def _put(
     except OneError as error:
         outcome, stored = Outcome(entry.path, source, Status.FAILED, entry.size or 0, error=error), None
     except OSError as error:
-        failure = NoSpace(f"{source} cannot be read: {error.strerror}", hint="Is the disk still there?")
+        failure = RepositoryError(f"{source} cannot be read: {error.strerror}", hint="Is the disk still there?")
         outcome, stored = Outcome(entry.path, source, Status.FAILED, entry.size or 0, error=failure), None
     watcher.finish(outcome)
     return outcome, stored

@@ -1,0 +1,151 @@
+"""Help, versions, exit codes and the forms of errors, which are the same for all commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onelight import errors
+from onelight.cli import cli
+from onelight.cli.errors import exit_code
+from onelight.version import __version__
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+COMMANDS = sorted(cli.commands)
+Run = Callable[..., Any]
+
+
+def test_help_shows_the_commands_in_groups_with_three_examples(onelight: Run) -> None:
+    shown = onelight("--help")
+    assert shown.code == 0
+    assert shown.err == ""
+    assert sum(line.strip().startswith("onelight ") for line in shown.lines) >= 3
+    for group in ("Use data", "Share data", "Choose where", "Rehearse"):
+        assert f"{group}:" in shown.out
+    for command in COMMANDS:
+        assert f"\n  {command} " in shown.out
+
+
+def test_help_needs_and_makes_no_configuration(onelight: Run, config_dir: Path) -> None:
+    onelight("--help")
+    onelight("search", "--help")
+    assert not config_dir.exists()
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "add_repo", "clean_publish"])
+def test_every_command_explains_itself(onelight: Run, command: str) -> None:
+    shown = onelight(command, "--help")
+    assert shown.code == 0
+    assert shown.out.startswith("Usage: onelight ")
+    assert len(shown.lines) > 5
+
+
+def test_the_commands_are_those_of_the_documentation() -> None:
+    assert (
+        sorted(
+            ["repo", "add-repo", "search", "list", "scan", "upload", "download", "index", "publish", "sandbox", "demo"]
+        )
+        == COMMANDS
+    )
+
+
+@pytest.mark.parametrize("command", ["search", "list", "upload", "download", "publish"])
+def test_every_command_that_asks_a_repository_can_be_told_which(command: str) -> None:
+    options = {name for parameter in cli.commands[command].params for name in parameter.opts}
+    assert {"-R", "--repository", "--json", "--debug"} <= options
+
+
+def test_the_version_is_the_one_of_the_package(onelight: Run) -> None:
+    assert onelight("--version").lines == [f"onelight {__version__}"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["serch"], ["search", "--subjct", "x"], ["list"], ["download"], ["download", "a", "-j", "0"]]
+)
+def test_wrong_usage_is_two_and_says_what_is_right(onelight: Run, arguments: list[str]) -> None:
+    refused = onelight(*arguments)
+    assert (refused.code, refused.out) == (2, "")
+    assert "Usage: onelight" in refused.err
+    assert "--help" in refused.err
+
+
+def test_an_error_says_what_happened_and_what_to_do_without_a_traceback(onelight: Run) -> None:
+    refused = onelight("search", "-R", "nowhere")
+    assert [line.partition(":")[0] for line in refused.err.splitlines()] == ["error", "hint"]
+    assert "Traceback" not in refused.err
+    assert "Traceback" in onelight("search", "-R", "nowhere", "--debug").err
+
+
+@pytest.mark.parametrize("arguments", [["search", "-R", "nowhere"], ["list", "Cori"], ["list"], ["publish", "--yes"]])
+def test_with_json_an_error_is_one_object_too(onelight: Run, arguments: list[str]) -> None:
+    refused = onelight(*arguments, "--json")
+    (row,) = refused.rows
+    assert row["status"] == "error"
+    assert row["exit"] == refused.code > 0
+    assert row["message"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.AlfError, 2),
+        (errors.ConfigError, 2),
+        (errors.AmbiguousQuery, 2),
+        (errors.SessionNotFound, 3),
+        (errors.ObjectNotFound, 3),
+        (errors.DatasetNotFound, 3),
+        (errors.RepositoryNotFound, 3),
+        (errors.AccessDenied, 4),
+        (errors.ReadOnlyRepository, 4),
+        (errors.Unreachable, 5),
+        (errors.RateLimited, 5),
+        (errors.SizeMismatch, 6),
+        (errors.ChecksumMismatch, 6),
+        (errors.TransferError, 6),
+        (errors.NoSpace, 7),
+        (errors.UnsafeData, 8),
+        (errors.RepositoryError, 1),
+        (errors.QuotaExceeded, 1),
+        (errors.Interrupted, 130),
+    ],
+)
+def test_every_error_has_the_exit_code_of_the_documentation(error: type[errors.OneError], code: int) -> None:
+    assert exit_code(error("what happened")) == code
+    assert str(error("What happened", hint="Do this")) == "What happened. Do this"
+
+
+def test_no_error_is_without_a_code() -> None:
+    kinds, found = [errors.OneError], []
+    while kinds:
+        kind = kinds.pop()
+        found.append(kind)
+        kinds.extend(kind.__subclasses__())
+    assert len(found) >= 21
+    assert all(exit_code(kind("x")) > 0 for kind in found)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_no_encoding_of_the_output_breaks_a_command(
+    config_dir: Path, tmp_path: Path, write_files: Callable[..., Path], encoding: str
+) -> None:
+    path = "lab/Subjects/s/2016-12-14/001/alf/caf\u00e9\u4e2d.times.npy"
+    root = write_files(tmp_path / "root", path)
+    for options in ([], ["--json"]):
+        done = subprocess.run(
+            [sys.executable, "onelight.py", "scan", str(root), *options],
+            cwd=CHECKOUT,
+            env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        assert b"Traceback" not in done.stderr
+    assert json.loads(done.stdout)["path"] == path

@@ -1,0 +1,225 @@
+"""search, list and download: data on stdout, talk on stderr, and an exit code that tells the truth."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onelight.api import write_index
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SESSION = "nicklab/Subjects/Cori/2016-12-14/001"
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def disk(add_repository: Callable[..., str], shared_data_root: Path) -> str:
+    return add_repository("disk", "local", root_dir=str(shared_data_root))
+
+
+@pytest.fixture
+def web(add_repository: Callable[..., str], data_root: Path, serve: Callable[[Path], Any]) -> Any:
+    write_index(data_root)
+    server = serve(data_root)
+    add_repository("web", "http", base_url=server.url)
+    return server
+
+
+class TestSearch:
+    @pytest.mark.parametrize(
+        ("arguments", "number"),
+        [
+            ([], 3),
+            (["spikes"], 3),
+            (["spike"], 0),
+            (["spikes.times", "trials.*_times"], 3),
+            (["spikes", "nothing"], 0),
+            (["--subject", "Cori"], 2),
+            (["--subject", "C*", "--subject", "Forssmann"], 3),
+            (["--lab", "nicklab", "--date", "2017-*"], 1),
+            (["--number", "1"], 3),
+            (["--number", "2"], 0),
+        ],
+    )
+    def test_sessions_are_printed_one_per_line(
+        self, onelight: Run, disk: str, arguments: list[str], number: int
+    ) -> None:
+        found = onelight("search", *arguments)
+        assert found.code == 0
+        assert len(found.lines) == number
+        assert found.lines == sorted(found.lines)
+        assert all(line.startswith("nicklab/Subjects/") for line in found.lines)
+
+    def test_what_there_is_instead_is_said_on_stderr(self, onelight: Run, disk: str) -> None:
+        found = onelight("search", "spike")
+        assert found.out == ""
+        assert "spikes" in found.err
+        assert "Cori, Forssmann" in found.err
+
+    def test_json_is_one_object_per_session(self, onelight: Run, disk: str) -> None:
+        assert [row["session"] for row in onelight("search", "--json").rows] == onelight("search").lines
+
+    def test_another_repository_is_used_when_it_is_named(self, onelight: Run, disk: str, config_dir: Path) -> None:
+        assert onelight("search", "-R", "local").lines == []
+        assert onelight("search", "--repository", "disk").lines
+        assert json.loads((config_dir / "config.json").read_text())["current_repository"] == "disk"
+
+    def test_the_environment_names_the_repository(
+        self, onelight: Run, disk: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("ONELIGHT_REPO", "local")
+        assert onelight("search").lines == []
+
+    def test_a_reader_that_has_enough_is_no_complaint(self, tmp_path: Path, add_repository: Callable[..., str]) -> None:
+        root = tmp_path / "root"
+        for number in range(1000):  # more than a pipe holds
+            folder = root / f"{'long' * 20}/Subjects/s{number}/2016-12-14/001/alf"
+            folder.mkdir(parents=True)
+            (folder / "a.b.npy").touch()
+        add_repository("many", "local", root_dir=str(root))
+        with subprocess.Popen(
+            [sys.executable, "onelight.py", "search"], cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as search:
+            assert search.stdout is not None
+            assert search.stderr is not None
+            assert search.stdout.readline().startswith(b"long")
+            search.stdout.close()
+            said = search.stderr.read().decode()
+            search.wait(timeout=30)
+        assert "Error" not in said
+        assert "Broken" not in said
+        assert search.returncode == 141  # as a shell says of a program that SIGPIPE ended
+
+    def test_an_empty_pattern_is_wrong_usage(self, onelight: Run, disk: str) -> None:
+        refused = onelight("search", "")
+        assert (refused.code, refused.out) == (2, "")
+        assert "not a dataset pattern" in refused.err
+
+
+class TestList:
+    def test_the_types_of_a_session_are_printed_one_per_line(self, onelight: Run, disk: str) -> None:
+        listed = onelight("list", SESSION)
+        assert listed.code == 0
+        assert len(listed.lines) == 55
+        assert {"spikes.times", "trials.intervals", "Cori_2016-12-14_M2_g0_t0.imec"} < set(listed.lines)
+        assert "55 files" in listed.err
+
+    def test_json_is_one_object_per_file(self, onelight: Run, disk: str, shared_data_root: Path) -> None:
+        rows = onelight("list", SESSION, "--json").rows
+        assert len(rows) == 55
+        (row,) = [row for row in rows if row["dataset"] == "spikes.times"]
+        path = f"{SESSION}/alf/spikes.times.npy"
+        assert (row["session"], row["path"]) == (SESSION, path)
+        assert row["bytes"] == (shared_data_root / path).stat().st_size
+
+    def test_a_session_that_is_not_there_is_not_found(self, onelight: Run, disk: str) -> None:
+        missing = onelight("list", SESSION.replace("001", "002"))
+        assert (missing.code, missing.out) == (3, "")
+        assert f"Did you mean {SESSION}" in missing.err
+
+    def test_what_is_no_session_is_wrong_usage(self, onelight: Run, disk: str) -> None:
+        refused = onelight("list", "Cori")
+        assert (refused.code, refused.out) == (2, "")
+        assert "LAB/Subjects/SUBJECT/YYYY-MM-DD/NUMBER" in refused.err
+
+
+class TestDownload:
+    def test_the_local_files_are_printed_and_nothing_else(self, onelight: Run, web: Any, config_dir: Path) -> None:
+        fetched = onelight("download", SESSION, "wheelMoves")
+        folder = config_dir / "data" / "web" / SESSION / "alf"
+        assert fetched.lines == [str(folder / "wheelMoves.intervals.npy"), str(folder / "wheelMoves.type.npy")]
+        assert "2 files fetched" in fetched.err
+        assert "\x1b" not in fetched.err  # no bar where nobody watches
+
+    def test_a_dry_run_fetches_nothing(self, onelight: Run, web: Any, config_dir: Path) -> None:
+        planned = onelight("download", SESSION, "spikes", "--dry-run")
+        assert planned.code == 0
+        assert "dry run: would fetch" in planned.err
+        assert not list(config_dir.rglob("*.npy"))
+        rows = onelight("download", SESSION, "spikes", "--dry-run", "--json").rows
+        assert {row["status"] for row in rows} == {"planned"}
+        assert [row["file"] for row in rows] == planned.lines
+        onelight("download", SESSION, "spikes")
+        assert onelight("download", SESSION, "spikes", "--dry-run").out == ""
+
+    def test_json_tells_of_every_file_and_ends_with_a_summary(self, onelight: Run, web: Any) -> None:
+        *rows, summary = onelight("download", SESSION, "wheelMoves", "--json").rows
+        assert [(row["action"], row["status"]) for row in rows] == [("download", "ok")] * 2
+        assert all(Path(row["file"]).stat().st_size == row["bytes"] for row in rows)
+        assert (summary["action"], summary["ok"], summary["error"], summary["exit"]) == ("summary", 2, 0, 0)
+        *rows, summary = onelight("download", SESSION, "wheelMoves", "--json").rows
+        assert [row["status"] for row in rows] == ["notneeded"] * 2
+        assert (summary["ok"], summary["notneeded"]) == (0, 2)
+
+    def test_another_folder_gets_them_when_it_is_named(self, onelight: Run, web: Any, tmp_path: Path) -> None:
+        fetched = onelight("download", SESSION, "wheelMoves.type", "--output", tmp_path / "out")
+        assert fetched.lines == [str(tmp_path / "out" / SESSION / "alf" / "wheelMoves.type.npy")]
+
+    @pytest.mark.parametrize("jobs", [1, 64])
+    def test_any_number_at_a_time_is_the_same(self, onelight: Run, web: Any, jobs: int) -> None:
+        assert len(onelight("download", SESSION, "-j", jobs).lines) == 55
+
+    def test_an_object_that_is_not_there_names_those_that_are(self, onelight: Run, web: Any, config_dir: Path) -> None:
+        missing = onelight("download", SESSION, "spike")
+        assert (missing.code, missing.out) == (3, "")
+        assert "has no object 'spike'" in missing.err
+        assert "spikes" in missing.err
+        assert not list(config_dir.rglob("*.npy"))
+
+    def test_one_file_that_fails_does_not_stop_the_others_and_is_no_success(
+        self, onelight: Run, web: Any, data_root: Path, config_dir: Path
+    ) -> None:
+        (data_root / SESSION / "alf" / "wheelMoves.type.npy").unlink()
+        failed = onelight("download", SESSION, "wheelMoves")
+        assert failed.code == 3
+        assert [Path(line).name for line in failed.lines] == ["wheelMoves.intervals.npy"]
+        assert "wheelMoves.type.npy" in failed.err
+        assert f"continue with: onelight download {SESSION} wheelMoves" in failed.err
+        *rows, summary = onelight("download", SESSION, "wheelMoves", "--json").rows
+        assert sorted(row["status"] for row in rows) == ["error", "notneeded"]
+        assert (summary["error"], summary["exit"]) == (1, 3)
+        assert not (config_dir / "data" / "web" / SESSION / "alf" / "wheelMoves.type.npy").exists()
+
+    def test_a_web_page_instead_of_data_is_no_file(
+        self, onelight: Run, web: Any, data_root: Path, config_dir: Path
+    ) -> None:
+        (data_root / SESSION / "alf" / "wheelMoves.type.npy").write_bytes(
+            b"<!DOCTYPE html>\n<html>Please log in</html>"
+        )
+        failed = onelight("download", SESSION, "wheelMoves.type")
+        assert (failed.code, failed.out) == (6, "")
+        assert "a web page came instead of" in failed.err
+        assert not list(config_dir.rglob("*.npy"))
+
+    def test_a_disk_that_cannot_be_written_is_told_as_such(self, onelight: Run, web: Any, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("in the way")
+        failed = onelight("download", SESSION, "wheelMoves", "--output", tmp_path / "file" / "data")
+        assert (failed.code, failed.out) == (7, "")
+
+    def test_a_server_that_is_gone_is_temporary_and_what_is_here_is_still_given(self, onelight: Run, web: Any) -> None:
+        before = onelight("download", SESSION, "wheelMoves")
+        web.stop()
+        after = onelight("download", SESSION, "wheelMoves")
+        assert (after.code, after.lines) == (0, before.lines)
+        assert "note: " in after.err
+        assert "answering from the index of" in after.err
+        failed = onelight("download", SESSION, "spikes.times")
+        assert (failed.code, failed.out) == (5, "")
+        assert "cannot be reached" in failed.err
+
+    @pytest.mark.parametrize("row", ["../../../../evil.a.npy", "C:\\x", f"{SESSION}/alf/a.b.npy\tfile:///etc/passwd"])
+    def test_a_hostile_index_is_refused_as_unsafe(
+        self, onelight: Run, web: Any, data_root: Path, config_dir: Path, row: str
+    ) -> None:
+        (data_root / ".one_root").write_text(f"{SESSION}/alf/spikes.times.npy\n{row}\n")
+        for command in (["search"], ["download", SESSION]):
+            refused = onelight(*command)
+            assert (refused.code, refused.out) == (8, "")
+            assert "row 2 of .one_root" in refused.err
+        assert not list(config_dir.rglob("*.npy"))

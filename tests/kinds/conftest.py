@@ -1,0 +1,57 @@
+"""A sandbox with a record of what came, its owner, and a client with short pauses."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boxes import ORIGINS, PART, Owner, Recorded, Recorder
+
+from onelight.client import Client, Limits
+from onelight.sandbox import Settings, server
+
+pytest.register_assert_rewrite("contract")
+
+
+@pytest.fixture
+def make_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Recorded]]:
+    running: list[Recorded] = []
+    made = server._apps
+    numbers = itertools.count()
+
+    def start(**settings: Any) -> Recorded:
+        recorder = Recorder()
+
+        def apps(context: Any) -> list[Any]:
+            return [recorder.wrap(origin, app) for origin, app in zip(ORIGINS, made(context), strict=True)]
+
+        monkeypatch.setattr(server, "_apps", apps)
+        chosen = {"part_size": PART, "status_delay_ms": 1, "short_put_hang_seconds": 2.0, **settings}
+        box = Recorded(tmp_path / f"box{next(numbers)}", settings=Settings(**chosen))
+        box.recorder = recorder
+        box.start()
+        running.append(box)
+        return box
+
+    yield start
+    for box in running:
+        box.stop()
+
+
+@pytest.fixture
+def box(make_box: Callable[..., Recorded]) -> Recorded:
+    return make_box()
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    with Client(limits=Limits(connect=5, stall=5, attempts=4, pause=0.01, longest_wait=5)) as running:
+        yield running
+
+
+@pytest.fixture
+def owner(box: Recorded) -> Owner:
+    return Owner(box)

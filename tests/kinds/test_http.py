@@ -1,0 +1,232 @@
+"""A repository on a web server."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import servers
+from contract import ELSEWHERE, SESSION, TIMES, ReadContract
+from servers import Good, WebServer, status
+
+from onelight.client import Client
+from onelight.config import Settings
+from onelight.errors import (
+    AccessDenied,
+    ConfigError,
+    OneError,
+    RepositoryNotFound,
+    TransferError,
+    Unreachable,
+    UnsafeData,
+)
+from onelight.index import INDEX_NAME, Entry
+from onelight.kinds import open_repository
+from onelight.kinds.http import HttpRepository
+from onelight.repository import WritableRepository
+from onelight.route import Inline
+
+CANARY = "canary-77e0"
+ROOT = f"/data/{INDEX_NAME}"
+
+
+class TestHttp(ReadContract):
+    """A folder with .one_root, served by a web server that knows nothing of it."""
+
+    kind = "http"
+
+    @pytest.fixture
+    def repository(self, client: Client, tmp_path: Path) -> Iterator[HttpRepository]:
+        self.root, self.client = tmp_path / "www", client
+        self.root.mkdir()
+        with WebServer(root=self.root) as self.server:
+            yield self.another()
+
+    def another(self) -> HttpRepository:
+        return HttpRepository("web", self.server.url, self.client)
+
+    def fill(self, files: Mapping[str, bytes]) -> None:
+        shutil.rmtree(self.root)
+        self.root.mkdir()
+        for path, content in files.items():
+            (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / path).write_bytes(content)
+        (self.root / INDEX_NAME).write_text("".join(f"{path}\n" for path in sorted(files)), encoding="utf-8")
+
+    def requests(self) -> int:
+        return len(self.server.requests)
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    with WebServer() as running:
+        running.files[f"/data/{TIMES}"] = b"spikes"
+        running.files[ROOT] = f"{TIMES}\n".encode()
+        yield running
+
+
+def paths(repository: HttpRepository) -> list[str]:
+    return [entry.path for entry in repository.refresh()]
+
+
+def test_rows_may_have_no_address_a_relative_one_or_an_absolute_one(server: WebServer, client: Client) -> None:
+    others = [f"{SESSION}/alf/a{number}.b.npy" for number in range(4)]
+    rows = [
+        others[0],
+        f"{others[1]}\tsome where/#1#.npy",
+        f"{others[2]}\t/root.npy",
+        f"{others[3]}\thttps://example.org/x.npy?a=1",
+    ]
+    server.files[ROOT] = "\r\n".join(rows).encode()
+    index = HttpRepository("web", f"{server.url}/data/", client).refresh()
+    assert [index[path].url for path in others] == [
+        f"{server.url}/data/{others[0]}",
+        f"{server.url}/data/some%20where/%231%23.npy",
+        f"{server.url}/root.npy",
+        "https://example.org/x.npy?a=1",
+    ]
+
+
+def test_an_index_that_is_the_same_is_not_fetched_again(server: WebServer, client: Client) -> None:
+    repository = HttpRepository("web", f"{server.url}/data", client)
+    first = repository.refresh()
+    assert repository.refresh() is first
+    assert [seen.method for seen in server.requests] == ["GET", "HEAD"]
+    server.files[ROOT] = f"{TIMES}\n{ELSEWHERE}\n".encode()
+    assert len(repository.refresh()) == 2
+
+
+@pytest.mark.parametrize("number", [403, 405, 501])
+def test_a_server_that_takes_no_head_is_asked_for_all(server: WebServer, client: Client, number: int) -> None:
+    server.faults[ROOT] = [servers.without_head(Good, number)]
+    repository = HttpRepository("web", f"{server.url}/data", client)
+    assert paths(repository) == paths(repository) == [TIMES]
+
+
+def test_a_server_without_etags_is_asked_for_all(client: Client) -> None:
+    with WebServer(etag="none") as server:
+        server.files[ROOT] = f"{TIMES}\n".encode()
+        repository = HttpRepository("web", f"{server.url}/data", client)
+        assert paths(repository) == paths(repository) == [TIMES]
+        assert [seen.method for seen in server.requests] == ["GET", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (status(404), RepositoryNotFound),
+        (status(401), AccessDenied),
+        (status(500), Unreachable),
+        (servers.page, UnsafeData),
+        (servers.challenge, TransferError),
+        (servers.gzipped, OneError),
+        (servers.cut(3), Unreachable),
+        (servers.wrong_range(2), TransferError),
+        (servers.redirect("file:///etc/passwd"), UnsafeData),
+        (servers.redirect("http://192.168.1.1/.one_root"), UnsafeData),
+    ],
+)
+def test_an_index_comes_whole_or_not_at_all(
+    server: WebServer, client: Client, fault: servers.Fault, error: type[OneError]
+) -> None:
+    repository = HttpRepository("web", f"{server.url}/data", client)
+    server.faults[ROOT] = [fault]
+    with pytest.raises(error):
+        repository.refresh()
+    server.heal()
+    assert paths(repository) == [TIMES]
+
+
+def test_an_index_that_is_cut_is_fetched_again(server: WebServer, client: Client) -> None:
+    server.faults[ROOT] = [servers.cut(3), servers.chunked(3), status(503, Retry_After=0), Good]
+    assert paths(HttpRepository("web", f"{server.url}/data", client)) == [TIMES]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "../x\thttp://a.org/x",
+        f"{TIMES}\tfile:///etc/passwd",
+        f"{TIMES}\thttp://169.254.169.254/latest",
+        f"{TIMES}\thttp://10.0.0.1/x",
+        f"{TIMES}\thttp://me:pw@example.org/x",
+        f"{TIMES}\thttps://example.org/x\t3",
+        "C:\\x\thttps://example.org/x",
+    ],
+)
+def test_a_hostile_row_is_refused_with_its_number(server: WebServer, client: Client, row: str) -> None:
+    server.files[ROOT] = f"{ELSEWHERE}\n{row}\n".encode()
+    with pytest.raises(UnsafeData, match="row 2"):
+        HttpRepository("web", f"{server.url}/data", client).refresh()
+
+
+def test_the_password_goes_to_its_origin_only(server: WebServer, client: Client, tmp_path: Path) -> None:
+    server.password = "Basic bWU6Y2FuYXJ5LTc3ZTA="  # me:canary-77e0
+    with WebServer() as elsewhere:
+        elsewhere.files["/there.npy"] = b"there"
+        server.files[ROOT] = f"{TIMES}\n{ELSEWHERE}\t{elsewhere.url}/there.npy\n".encode()
+        repository = HttpRepository("web", f"{server.url}/data", client, login="me", password=CANARY)
+        index = repository.refresh()
+        for entry in index:
+            [route] = repository.source(entry)
+            client.request("GET", route.url, credential=route.credential)
+        assert all(seen.headers.get("authorization") == server.password for seen in server.requests)
+        assert len(server.requests) == 2
+        assert "authorization" not in elsewhere.requests[0].headers
+    assert CANARY not in f"{repository.address} {repository!r} {repository.source(index[TIMES])}"
+
+
+def test_a_wrong_password_is_access_denied_and_not_shown(server: WebServer, client: Client) -> None:
+    server.password = "Basic something"
+    with pytest.raises(AccessDenied) as caught:
+        HttpRepository("web", f"{server.url}/data", client, login="me", password=CANARY).refresh()
+    assert CANARY not in str(caught.value)
+    assert caught.value.hint
+    assert len(server.requests) == 1
+
+
+def test_a_password_without_encryption_is_refused(client: Client) -> None:
+    with pytest.raises(UnsafeData, match="without encryption") as caught:
+        HttpRepository("web", "http://example.org/data", client, login="me", password=CANARY)
+    assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("base_url", ["ftp://a.org", "example.org/data", "file:///etc", "https://me:pw@a.org/"])
+def test_an_address_that_is_none_is_refused_before_anything_is_asked(client: Client, base_url: str) -> None:
+    with pytest.raises((ConfigError, UnsafeData)) as caught:
+        HttpRepository("web", base_url, client)
+    assert "me:pw" not in str(caught.value)
+
+
+def test_it_can_be_read_only(server: WebServer, client: Client) -> None:
+    assert not isinstance(HttpRepository("web", server.url, client), WritableRepository)
+
+
+def test_an_empty_file_of_the_index_needs_no_server(server: WebServer, client: Client) -> None:
+    server.files[ROOT] = f"{TIMES}\tdata:,\n".encode()
+    repository = HttpRepository("web", f"{server.url}/data", client)
+    entry = repository.refresh()[TIMES]
+    assert (entry.size, repository.source(entry)) == (0, Inline())
+
+
+@pytest.mark.parametrize("key", ["password", "pwd"])
+def test_settings_make_it(client: Client, key: str) -> None:
+    options = {"base_url": "https://example.org/data/", "login": "me", key: CANARY}
+    repository = open_repository(Settings("web", "http", options), client)
+    assert repository.address == "https://example.org/data"
+    [route] = repository.source(Entry(TIMES, "https://example.org/data/x"))
+    assert route.credential is not None
+    assert route.credential.header
+    with pytest.raises(ConfigError, match="base_url"):
+        open_repository(Settings("web", "http", {}), client)
+
+
+def test_a_hundred_thousand_rows_are_read_in_good_time(server: WebServer, client: Client) -> None:
+    rows = (f"lab/Subjects/s{number // 1000}/2020-01-01/001/alf/a{number}.b.npy\n" for number in range(100_000))
+    server.files[ROOT] = "".join(rows).encode()
+    begun = time.monotonic()
+    assert len(HttpRepository("web", f"{server.url}/data", client).refresh()) == 100_000
+    assert time.monotonic() - begun < 10

@@ -1,0 +1,608 @@
+"""A small real web server on sockets, which serves files and can be told to misbehave.
+
+::
+
+    with WebServer() as server:
+        server.files["/data/a.npy"] = content
+        server.faults["/data/a.npy"] = [cut(100_000), Good]     # the first answer is cut, every later one is good
+        ...
+        server.requests                                          # what was asked, with headers, in order
+
+A fault is a function of an :class:`Exchange`; the list says what each request of a path gets in turn, and its last
+one stays for ever. :data:`Good` is the fault that is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import gzip
+import hashlib
+import os
+import re
+import socket
+import ssl
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+PIECE = 1 << 16
+REASONS = {200: "OK", 202: "Accepted", 206: "Partial Content", 302: "Found", 304: "Not Modified", 404: "Not Found"}
+
+# Made for these tests and of no other use: localhost and 127.0.0.1, good until 2120.
+CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBZzCCAQ2gAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
+c3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
+CWxvY2FsaG9zdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABGoF03AgFMkIt4Ms
+wBhTgYpmvYZikqbn1IFQGIijLQIQBLBY/Sgyng+buLyw7u6+W3105JGKdcXzsFuT
+IxFeWSujTjBMMBoGA1UdEQQTMBGCCWxvY2FsaG9zdIcEfwAAATAPBgNVHRMBAf8E
+BTADAQH/MB0GA1UdDgQWBBTNMSePBM7Tjmi9vN5JHjpLdupAFTAKBggqhkjOPQQD
+AgNIADBFAiBhgp1GV3czVuLn32yMzASQSNDeoTQ0tgzSpCd2wVpRAgIhAOIrLD2d
+49o/UNrSbU1lpWWFSZXEpX0cTKl1JWNkwR1K
+-----END CERTIFICATE-----
+"""
+PRIVATE_KEY = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg4S6KOsG37U1eaS1e
+tUdPHjOjGoTB08L1nGnY24l4PqehRANCAARqBdNwIBTJCLeDLMAYU4GKZr2GYpKm
+59SBUBiIoy0CEASwWP0oMp4Pm7i8sO7uvlt9dOSRinXF87BbkyMRXlkr
+-----END PRIVATE KEY-----
+"""
+
+
+@dataclass
+class Request:
+    """What somebody asked. Header names are in lower case."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes = b""
+    peer: tuple[str, int] = ("", 0)
+
+    @property
+    def path(self) -> str:
+        return unquote(urlsplit(self.target).path)
+
+    @property
+    def range_start(self) -> int | None:
+        found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("range", ""))
+        return int(found[1]) if found else None
+
+
+class Hangup(Exception):
+    """The server ends the connection here."""
+
+
+@dataclass
+class Exchange:
+    """One request and the connection to answer it on."""
+
+    server: WebServer
+    connection: socket.socket
+    request: Request
+    content: bytes | Path | None
+    fault: Fault | None = None
+
+    @property
+    def size(self) -> int:
+        return self.content.stat().st_size if isinstance(self.content, Path) else len(self.content or b"")
+
+    @property
+    def etag(self) -> str:
+        return self.server.etag_of(self.content)
+
+    def read(self, start: int, stop: int) -> Iterator[bytes]:
+        if not isinstance(self.content, Path):
+            view = memoryview(self.content or b"")[start:stop]
+            for at in range(0, len(view), PIECE):
+                yield bytes(view[at : at + PIECE])
+            return
+        with self.content.open("rb") as stream:
+            stream.seek(start)
+            while start < stop and (data := stream.read(min(PIECE, stop - start))):
+                start += len(data)
+                yield data
+
+    def head(self, status: int, headers: Mapping[str, object] | None = None) -> None:
+        lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Whatever')}"]
+        lines += [f"{name}: {value}" for name, value in {"Date": formatted_date(), **(headers or {})}.items()]
+        self.send(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+
+    def send(self, data: bytes) -> None:
+        self.connection.sendall(data)
+
+    def answer(self, status: int, body: bytes = b"", headers: Mapping[str, object] | None = None) -> None:
+        self.head(status, {"Content-Length": len(body), **(headers or {})})
+        if self.request.method != "HEAD":
+            self.send(body)
+
+    def hang_up(self, *, reset: bool = False) -> None:
+        if reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raise Hangup
+
+
+Fault: TypeAlias = Callable[[Exchange], None]
+
+
+def formatted_date(moment: float | None = None) -> str:
+    return email.utils.formatdate(moment, usegmt=True)
+
+
+class WebServer:
+    """The server.
+
+    Parameters
+    ----------
+    etag : str
+        ``strong``, ``weak`` or ``none``.
+    ranges, if_range : bool
+        Whether Range and If-Range are honoured.
+    tls : bool
+        Whether it speaks https, with :data:`CERTIFICATE`.
+    root : Path, optional
+        Folder to serve what ``files`` does not have.
+
+    Attributes
+    ----------
+    files : dict
+        Content by path (not percent-encoded).
+    faults : dict
+        By path, what each request gets in turn; the last stays.
+    requests : list of Request
+        Everything that was asked.
+    connections : int
+        How many connections there were; ``busiest`` is the most at a time.
+    """
+
+    def __init__(
+        self,
+        *,
+        etag: str = "strong",
+        ranges: bool = True,
+        if_range: bool = True,
+        tls: bool = False,
+        root: Path | None = None,
+    ) -> None:
+        self.etag, self.ranges, self.if_range, self.root = etag, ranges, if_range, root
+        self.files: dict[str, bytes | Path] = {}
+        self.faults: dict[str, Sequence[Fault]] = {}
+        self.requests: list[Request] = []
+        self.password = ""
+        self.connections = self.busiest = 0
+        self.stopping = threading.Event()
+        self._turn: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._context = _tls_context() if tls else None
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._accepting = threading.Thread(target=self._accept)
+        self._accepting.start()
+
+    def __enter__(self) -> WebServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # wakes accept() where shutdown does not
+            socket.create_connection(self._listener.getsockname(), 1).close()
+        self._accepting.join()
+        self._listener.close()
+        with self._lock:
+            connections = list(self._open)
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+
+    def forget(self) -> None:
+        """Begin a new log, and play every list of faults from its beginning."""
+        with self._lock:
+            self.requests.clear()
+            self._turn.clear()
+
+    def heal(self) -> None:
+        """Misbehave no more, and begin a new log."""
+        self.faults.clear()
+        self.forget()
+
+    def etag_of(self, content: bytes | Path | None) -> str:
+        if content is None or self.etag == "none":
+            return ""
+        if isinstance(content, Path):
+            found = content.stat()
+            text = f"{found.st_size:x}-{found.st_mtime_ns:x}"
+        else:
+            text = hashlib.md5(content).hexdigest()
+        return f'{"W/" if self.etag == "weak" else ""}"{text}"'
+
+    def content_of(self, path: str) -> bytes | Path | None:
+        if path in self.files:
+            return self.files[path]
+        if self.root is not None:
+            file = self.root.joinpath(*path.strip("/").split("/"))
+            if file.is_file():
+                return file
+        return None
+
+    def _accept(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                connection, peer = self._listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                self._open.add(connection)
+                self.connections += 1
+                self.busiest = max(self.busiest, len(self._open))
+                thread = threading.Thread(target=self._serve, args=(connection, peer))
+                self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, plain: socket.socket, peer: tuple[str, int]) -> None:
+        connection = plain
+        try:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._context is not None:
+                connection = self._context.wrap_socket(plain, server_side=True)
+            with connection.makefile("rb") as stream:
+                while not self.stopping.is_set():
+                    exchange = self._read(connection, stream, peer)
+                    if exchange is None:
+                        break
+                    self._answer(exchange)
+        except (Hangup, OSError):
+            pass
+        finally:
+            with self._lock:
+                self._open.discard(plain)
+            connection.close()
+            plain.close()
+
+    def _read(self, connection: socket.socket, stream: BinaryIO, peer: tuple[str, int]) -> Exchange | None:
+        line = stream.readline()
+        if not line.strip():
+            return None
+        method, target, _ = line.decode("latin-1").split()
+        headers = {}
+        while (line := stream.readline()).strip():
+            name, _, value = line.decode("latin-1").partition(":")
+            headers[name.strip().lower()] = value.strip()
+        request = Request(method, target, headers, peer=peer)
+        with self._lock:
+            self.requests.append(request)
+        exchange = Exchange(self, connection, request, self.content_of(request.path))
+        fault = self._fault(request.path)
+        if getattr(fault, "before_body", False):
+            fault(exchange)
+        length = int(headers.get("content-length", 0))
+        request.body = stream.read(length)
+        if len(request.body) < length:
+            return None
+        exchange.fault = fault
+        return exchange
+
+    def _fault(self, path: str) -> Fault:
+        with self._lock:
+            turn = self._turn.get(path, 0)
+            self._turn[path] = turn + 1
+        faults = self.faults.get(path) or [Good]
+        return faults[min(turn, len(faults) - 1)]
+
+    def _answer(self, exchange: Exchange) -> None:
+        fault = exchange.fault or Good
+        if self.password and exchange.request.headers.get("authorization") != self.password:
+            exchange.answer(401, b"who are you?", {"WWW-Authenticate": 'Basic realm="lab"'})
+        elif not getattr(fault, "before_body", False):
+            fault(exchange)
+
+
+def _tls_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "server.pem"
+        path.write_text(CERTIFICATE + PRIVATE_KEY)
+        context.load_cert_chain(path)
+    return context
+
+
+# What a server may do
+
+
+def Good(exchange: Exchange) -> None:  # noqa: N802 - reads as the name of a behaviour beside the faults below
+    """Serve the file as a good server does: Range, If-Range, If-None-Match, HEAD."""
+    request = exchange.request
+    if request.method not in ("GET", "HEAD"):
+        exchange.answer(200, b"{}")
+        return
+    if exchange.content is None:
+        exchange.answer(404, b"<html><title>404 Not Found</title></html>")
+        return
+    headers: dict[str, object] = {"Accept-Ranges": "bytes"} if exchange.server.ranges else {}
+    if exchange.etag:
+        headers["ETag"] = exchange.etag
+        if request.headers.get("if-none-match") == exchange.etag:
+            exchange.head(304, headers)
+            return
+    start = _start(exchange)
+    if start is None:
+        _body(exchange, 200, headers, 0)
+    elif start >= exchange.size:
+        exchange.answer(416, b"", {"Content-Range": f"bytes */{exchange.size}"})
+    else:
+        headers["Content-Range"] = f"bytes {start}-{exchange.size - 1}/{exchange.size}"
+        _body(exchange, 206, headers, start)
+
+
+def _start(exchange: Exchange) -> int | None:
+    """Return where the answer begins, or None for all of the file."""
+    start = exchange.request.range_start
+    condition = exchange.request.headers.get("if-range")
+    if start is None or not exchange.server.ranges:
+        return None
+    is_same = condition is None or (condition == exchange.etag and not condition.startswith("W/"))
+    return start if is_same or not exchange.server.if_range else None
+
+
+def _body(exchange: Exchange, status: int, headers: dict[str, object], start: int, stop: int | None = None) -> None:
+    headers["Content-Length"] = exchange.size - start
+    exchange.head(status, headers)
+    if exchange.request.method != "HEAD":
+        for data in exchange.read(start, exchange.size if stop is None else min(stop, exchange.size)):
+            exchange.send(data)
+
+
+def cut(after: int, *, reset: bool = False) -> Fault:
+    """Send so many bytes of the body, and end the connection: with FIN, or with RST."""
+
+    def fault(exchange: Exchange) -> None:
+        start = _start(exchange)
+        headers: dict[str, object] = {"ETag": exchange.etag} if exchange.etag else {}
+        if start is not None:
+            headers["Content-Range"] = f"bytes {start}-{exchange.size - 1}/{exchange.size}"
+        _body(exchange, 200 if start is None else 206, headers, start or 0, (start or 0) + after)
+        if reset:
+            time.sleep(0.1)  # what lies in the buffers is lost with RST
+        exchange.hang_up(reset=reset)
+
+    return fault
+
+
+def without_length(after: int | None = None) -> Fault:
+    """Send the body without saying how long it is, and end the connection, perhaps too early."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.head(200, {"Connection": "close", **({"ETag": exchange.etag} if exchange.etag else {})})
+        for data in exchange.read(0, exchange.size if after is None else after):
+            exchange.send(data)
+        exchange.hang_up()
+
+    return fault
+
+
+def chunked(after: int | None = None) -> Fault:
+    """Send the body in chunks; cut, without the last chunk."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.head(200, {"Transfer-Encoding": "chunked", **({"ETag": exchange.etag} if exchange.etag else {})})
+        for data in exchange.read(0, exchange.size if after is None else after):
+            exchange.send(b"%x\r\n%s\r\n" % (len(data), data))
+        if after is not None:
+            exchange.hang_up()
+        exchange.send(b"0\r\n\r\n")
+
+    return fault
+
+
+def short(by: int) -> Fault:
+    """Have fewer bytes than the file should, and say so consistently."""
+    return lambda exchange: exchange.answer(200, b"".join(exchange.read(0, exchange.size - by)))
+
+
+def longer(by: int) -> Fault:
+    """Have more bytes than the file should, and say so consistently."""
+    return lambda exchange: exchange.answer(200, b"".join(exchange.read(0, exchange.size)) + bytes(by))
+
+
+def endless(exchange: Exchange) -> None:
+    """Send more and more, without saying how much."""
+    exchange.head(200, {"Connection": "close"})
+    while not exchange.server.stopping.is_set():
+        exchange.send(bytes(PIECE))
+
+
+def page(exchange: Exchange) -> None:
+    """Show a login page."""
+    exchange.answer(200, b"<!DOCTYPE html><html><title>Please log in</title></html>", {"Content-Type": "text/html"})
+
+
+def page_as_long_as_the_file(exchange: Exchange) -> None:
+    """Show a page which happens to be of the right size."""
+    exchange.answer(200, b"<html><body>".ljust(exchange.size, b"."), {"Content-Type": "text/html"})
+
+
+def challenge(exchange: Exchange) -> None:
+    """Do as figshare's firewall does with scripts: 202, and nothing."""
+    exchange.answer(202, b"", {"x-amzn-waf-action": "challenge", "Content-Type": "text/html; charset=UTF-8"})
+
+
+def empty(exchange: Exchange) -> None:
+    """Answer 200 without a byte."""
+    exchange.answer(200)
+
+
+def status(number: int, body: bytes = b"", **headers: object) -> Fault:
+    """Answer this status; ``retry_after`` becomes ``Retry-After``."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda exchange: exchange.answer(number, body, named)
+
+
+def stall(after: int) -> Fault:
+    """Send so many bytes, then nothing any more, with the connection open."""
+
+    def fault(exchange: Exchange) -> None:
+        start = _start(exchange) or 0
+        headers = {"Content-Length": exchange.size - start}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{exchange.size - 1}/{exchange.size}"
+        if exchange.etag:
+            headers["ETag"] = exchange.etag
+        exchange.head(206 if start else 200, headers)
+        for data in exchange.read(start, min(start + after, exchange.size)):
+            exchange.send(data)
+        exchange.server.stopping.wait(30)
+        exchange.hang_up()
+
+    return fault
+
+
+def silence(exchange: Exchange) -> None:
+    """Take the request and say nothing."""
+    exchange.server.stopping.wait(30)
+    exchange.hang_up()
+
+
+def slowly(seconds: float) -> Fault:
+    """Serve well, after a while."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.server.stopping.wait(seconds)
+        Good(exchange)
+
+    return fault
+
+
+def drip(pause: float, piece: int = PIECE) -> Fault:
+    """Serve well, but piece by piece with pauses."""
+
+    def fault(exchange: Exchange) -> None:
+        start = _start(exchange) or 0
+        headers: dict[str, object] = {"Content-Length": exchange.size - start}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{exchange.size - 1}/{exchange.size}"
+        if exchange.etag:
+            headers["ETag"] = exchange.etag
+        exchange.head(206 if start else 200, headers)
+        for at in range(start, exchange.size, piece):
+            for data in exchange.read(at, min(at + piece, exchange.size)):
+                exchange.send(data)
+            exchange.server.stopping.wait(pause)
+
+    return fault
+
+
+def gzipped(exchange: Exchange) -> None:
+    """Compress, though nobody asked for it."""
+    exchange.answer(
+        200, gzip.compress(b"".join(exchange.read(0, exchange.size)), 1), {"Content-Encoding": "gzip", "ETag": '"gz"'}
+    )
+
+
+def wrong_range(shift: int) -> Fault:
+    """Answer a range with another one, and say so."""
+
+    def fault(exchange: Exchange) -> None:
+        start = max(0, (_start(exchange) or 0) + shift)
+        _body(exchange, 206, {"Content-Range": f"bytes {start}-{exchange.size - 1}/{exchange.size}"}, start)
+
+    return fault
+
+
+def lying_range(exchange: Exchange) -> None:
+    """Say that these are the bytes asked for, and send others."""
+    start = _start(exchange) or 0
+    headers: dict[str, object] = {"Content-Range": f"bytes {start}-{exchange.size - 1}/{exchange.size}"}
+    if exchange.etag:
+        headers["ETag"] = exchange.etag
+    headers["Content-Length"] = exchange.size - start
+    exchange.head(206, headers)
+    exchange.send(bytes(exchange.size - start))
+
+
+def no_content_range(exchange: Exchange) -> None:
+    """Answer a range without saying which."""
+    start = _start(exchange) or 0
+    _body(exchange, 206, {}, start)
+
+
+def redirect(target: str, number: int = 302) -> Fault:
+    """Send the client elsewhere."""
+    return lambda exchange: exchange.answer(number, b"", {"Location": target})
+
+
+def then_swap(fault: Fault, content: bytes) -> Fault:
+    """Do something, with this content in the place of the file from then on."""
+
+    def swapping(exchange: Exchange) -> None:
+        exchange.server.files[exchange.request.path] = content
+        fault(exchange)
+
+    return swapping
+
+
+def without_head(fault: Fault = Good, number: int = 405) -> Fault:
+    """Take GET only, as signed addresses do."""
+
+    def getting(exchange: Exchange) -> None:
+        if exchange.request.method == "HEAD":
+            exchange.answer(number)
+        else:
+            fault(exchange)
+
+    return getting
+
+
+def breaks_while_sent(exchange: Exchange) -> None:
+    """Reset the connection before the body of the request is read."""
+    exchange.hang_up(reset=True)
+
+
+breaks_while_sent.before_body = True  # type: ignore[attr-defined]
+
+
+def hangs_up(exchange: Exchange) -> None:
+    """Take the request, and end the connection without an answer."""
+    exchange.hang_up()
+
+
+@dataclass
+class Gate:
+    """A fault that holds back answers until so many requests are there at once, then serves them well."""
+
+    parties: int
+    barrier: threading.Barrier = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.barrier = threading.Barrier(self.parties)
+
+    def __call__(self, exchange: Exchange) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            self.barrier.wait(10)
+        Good(exchange)
+
+
+def free_port() -> int:
+    """Return a port where nobody answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def random_bytes(size: int) -> bytes:
+    """Return bytes of which no two pieces are alike."""
+    return os.urandom(size)
