@@ -59,6 +59,8 @@ def demonstrate(folder: Path, plot: Path | None) -> int:
         sessions = _share(root, written, size, steps)
         _fetch(root, sessions, steps)
         _load(root, sessions[0], steps, plot)
+        click.secho("\nShare on any web server, too: copy this folder there", bold=True)
+        _run("index", str(root))
     _table(steps)
     if (folder / "config").exists() and not folder.name.startswith("onelight-demo-"):
         click.echo(f"\nEverything is kept in {folder}. To look at it with the same configuration:")

@@ -195,7 +195,7 @@ class _Run:
         for number, route in enumerate(routes, 1):
             try:
                 self._try_route(incoming, route)
-            except (TransferError, RepositoryError, NotFound) as error:
+            except (TransferError, RepositoryError, NotFound, UnsafeData) as error:
                 if isinstance(error, (NoSpace, Interrupted)) or self.stopped.is_set():
                     raise
                 reasons.append(error)
@@ -393,7 +393,7 @@ class _Incoming:
 
     def restart_if_wrong(self, error: OneError) -> None:
         """Begin anew for the next route if what is here cannot be trusted."""
-        if isinstance(error, (SizeMismatch, ChecksumMismatch)) or self.entry.md5 is None:
+        if isinstance(error, (SizeMismatch, ChecksumMismatch, UnsafeData)) or self.entry.md5 is None:
             self.restart()
 
     def restart(self) -> None:
@@ -417,6 +417,7 @@ def _is_page(entry: Entry, data: bytes) -> bool:
 def _summary(entry: Entry, reasons: list[OneError]) -> OneError:
     """Return the most telling of the errors of several routes, with the others named."""
     rank: tuple[type[OneError], ...] = (
+        UnsafeData,
         ChecksumMismatch,
         SizeMismatch,
         TransferError,

@@ -447,20 +447,6 @@ def test_a_commit_that_fails_leaves_readers_with_the_old_index(
     assert fetched(open_box(box, client), client, tmp_path / "to") == {TIMES: old}
 
 
-def test_a_commit_is_refused_when_somebody_else_has_committed_since_the_plan(
-    box: Recorded, owner: Owner, client: Client, tmp_path: Path
-) -> None:
-    ours, theirs = open_box(box, client), open_box(box, client)
-    stored = {entry.path: entry for entry in ours.stored()}
-    stored[TIMES] = put(ours, tmp_path, TIMES, some())
-    share(theirs, tmp_path, {ELSEWHERE: some()})
-    with pytest.raises(Unreachable, match="somebody else"):
-        ours.write_index(Index(stored.values()))
-    assert owner.names() == sorted([INDEX_NAME, flat(TIMES), flat(ELSEWHERE)])
-    share(open_box(box, client), tmp_path, {})
-    assert [entry.path for entry in open_box(box, client).refresh()] == sorted([TIMES, ELSEWHERE])
-
-
 def test_old_indexes_and_duplicates_of_other_clients_are_removed(
     box: Recorded, owner: Owner, client: Client, tmp_path: Path
 ) -> None:
@@ -636,18 +622,6 @@ def test_half_uploaded_files_are_in_the_way_of_publication(
     owner.begin(flat(ELSEWHERE), some())
     [missing] = open_box(box, client).missing_for_publication()
     assert "1 half-uploaded" in missing
-
-
-def test_an_upload_that_was_not_finished_is_in_the_way_of_publication(
-    box: Recorded, client: Client, tmp_path: Path
-) -> None:
-    put(open_box(box, client), tmp_path, TIMES, some())
-    [missing] = open_box(box, client).missing_for_publication()
-    assert INDEX_NAME in missing
-    share(open_box(box, client), tmp_path, {})
-    put(open_box(box, client), tmp_path, ELSEWHERE, some())
-    [missing] = open_box(box, client).missing_for_publication()
-    assert missing.startswith("1 files in the index")
 
 
 def test_publishing_gives_the_public_address_and_waits_until_it_answers(
