@@ -21,8 +21,7 @@ import pytest
 import servers
 from servers import Gate, Good, WebServer, cut, hangs_up, redirect, silence, status
 
-from onelight import client as client_module
-from onelight.client import Client, FilePart, Limits, Response, retry_after
+from onelight.client import Client, FilePart, Limits, Response, engine, retry_after
 from onelight.errors import (
     AccessDenied,
     Interrupted,
@@ -464,11 +463,11 @@ def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServ
     """A server that speaks https, whose certificate the environment vouches for."""
     (tmp_path / "ca.pem").write_text(servers.CERTIFICATE)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    client_module._certificates.cache_clear()
+    engine._certificates.cache_clear()
     with WebServer(tls=True) as running:
         running.files["/hello"] = b'{"hello": 3}'
         yield running
-    client_module._certificates.cache_clear()
+    engine._certificates.cache_clear()
 
 
 def test_a_certificate_that_the_environment_vouches_for_is_taken(trusted: WebServer, client: Client) -> None:
@@ -615,7 +614,7 @@ def test_an_answer_that_should_be_json_and_is_not_is_an_error(server: WebServer,
 
 
 def test_an_answer_without_end_is_refused(server: WebServer, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "MAX_BODY", 1_000_000)
+    monkeypatch.setattr(engine, "MAX_BODY", 1_000_000)
     server.faults["/hello"] = [servers.endless]
     with pytest.raises(UnsafeData, match="1,000,000 bytes"):
         client.request("GET", f"{server.url}/hello")

@@ -44,8 +44,9 @@ from onelight.repository import Repository
 from onelight.route import Inline, Route, Source, redact
 from onelight.transfer.ledger import Ledger
 from onelight.transfer.outcome import Outcome, Progress, Silent, Status, Verified
-from onelight.transfer.partial import Partial, left_of
+from onelight.transfer.partial import Partial, begun, expectation, left_of
 from onelight.transfer.plan import DownloadStep, Fetch, Keep
+from onelight.transfer.small import SmallFiles, is_small
 
 # A login page, or the error of a store, under status 200.
 _PROGRESS = 64 * 1024
@@ -107,12 +108,23 @@ def download(
             size = step.target.stat().st_size
             outcomes[step.entry.path] = Outcome(step.entry.path, step.target, Status.KEPT, size, step.verified)
             watcher.finish(outcomes[step.entry.path])
+    client.widen(parallel)
     pool = ThreadPoolExecutor(max(1, parallel), "onelight-download")
     try:
-        futures = [pool.submit(run.fetch, step) for step in fetches]
+        # What was begun by an earlier run is continued, and cleared away, by the thorough way.
+        thorough = begun(step.target for step in fetches)
+        quick = [step for step in fetches if is_small(step) and step.target not in thorough]
+        thorough.update(step.target for step in fetches if not is_small(step))
+        futures = [pool.submit(run.fetch, step) for step in fetches if step.target in thorough]
+        left: list[Fetch] = []
+        small = SmallFiles(repository, client, ledger, watcher, run.stopped, left.append)
+        small.run(quick, parallel)
+        futures += [pool.submit(run.fetch, step) for step in left]
         for future in as_completed(futures):
             outcome = future.result()
             outcomes[outcome.path] = outcome
+        small.flush_folders()
+        outcomes.update((outcome.path, outcome) for outcome in small.outcomes)
     except BaseException:
         run.stopped.set()
         client.abort()
@@ -152,7 +164,7 @@ class _Run:
 
     def _fetch(self, step: Fetch) -> Outcome:
         source = self._repository.source(step.entry)
-        partial = Partial(step.target, f"{step.entry.size} {step.entry.md5}")
+        partial = Partial(step.target, expectation(step.entry))
         try:
             known = partial.claim()
             incoming = _Incoming(step.entry, partial, known, self._watcher, self.stopped)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 LEDGER_NAME = ".one_verified"
@@ -49,11 +50,18 @@ class Ledger:
         return self._rows.get(path, "").rpartition("\t")[2] or None
 
     def record(self, path: str, target: Path, md5: str) -> None:
-        """Take down that a file was compared just now; one write per line, so that processes can share the record."""
+        """Take down that a file was compared just now."""
+        self.record_all([(path, target, md5)])
+
+    def record_all(self, compared: Iterable[tuple[str, Path, str]]) -> None:
+        """Take down that files were compared just now, in one write, so that processes can share the record."""
+        lines = []
         with self._lock, contextlib.suppress(OSError):  # a folder that cannot be written is read again next time
-            self._rows[path] = f"{_stamp(target)}\t{md5}"
+            for path, target, md5 in compared:
+                self._rows[path] = f"{_stamp(target)}\t{md5}"
+                lines.append(f"{path}\t{self._rows[path]}\n")
             with self._path.open("ab", buffering=0) as stream:
-                stream.write(f"{path}\t{self._rows[path]}\n".encode())
+                stream.write("".join(lines).encode())
 
 
 def _stamp(target: Path) -> str:

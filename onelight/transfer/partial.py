@@ -21,8 +21,11 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
+
+from onelight.index import Entry
 
 # Where it cannot be seen whether the owner lives (another machine, Windows), a file untouched for so long is an orphan:
 # longer than any pause that a server may ask for.
@@ -42,10 +45,7 @@ class Partial:
 
     def __init__(self, target: Path, expected: str) -> None:
         self._target = target
-        fingerprint = hashlib.md5(expected.encode()).hexdigest()[:8]
-        # 255 bytes are the most a name may have; the long ones are cut, and told apart by a checksum of their own.
-        stem = target.name if len(target.name.encode()) < 160 else hashlib.md5(target.name.encode()).hexdigest()
-        self._stem = f".{stem}.{fingerprint}"
+        self._stem = _stem(target, expected)
         self._others: list[Path] = []
         self.path = self._own_path()
         self.stream: IO[bytes] | None = None
@@ -141,8 +141,7 @@ class Partial:
             stream.close()
 
     def _own_path(self) -> Path:
-        owner = f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
-        return self._target.with_name(f"{self._stem}.{owner}.part")
+        return self._target.with_name(f"{self._stem}.{_owner()}.part")
 
     def _left_behind(self) -> list[Path]:
         """Return partial files of the same content that nobody works on, the longest first."""
@@ -157,13 +156,53 @@ class Partial:
         return [path for _, path in sorted(found, reverse=True)]
 
 
+def expectation(entry: Entry) -> str:
+    """Return what is known of the content of an entry, as text."""
+    return f"{entry.size} {entry.md5}"
+
+
+def own_name(target: Path, entry: Entry) -> str:
+    """Return the path of a partial file of one's own, as text: there may be many."""
+    return f"{target.parent}{os.sep}{_stem(target, expectation(entry))}.{_owner()}.part"
+
+
+def begun(targets: Iterable[Path]) -> set[Path]:
+    """Return those of many targets of which partial files lie there; each folder is read once."""
+    names: dict[Path, list[str]] = {}
+    found = set()
+    for target in targets:
+        if target.parent not in names:
+            try:
+                there = os.listdir(target.parent)  # noqa: PTH208 - names are enough
+            except OSError:
+                there = []
+            names[target.parent] = [name for name in there if name.startswith(".") and name.endswith(".part")]
+        if any(name.startswith(f".{_short(target.name)}.") for name in names[target.parent]):
+            found.add(target)
+    return found
+
+
+def _stem(target: Path, expected: str) -> str:
+    fingerprint = hashlib.md5(expected.encode()).hexdigest()[:8]
+    return f".{_short(target.name)}.{fingerprint}"
+
+
+def _short(name: str) -> str:
+    """Return a name, or its checksum where it leaves no room for more: 255 bytes are the most a name may have."""
+    return name if len(name.encode()) < 160 else hashlib.md5(name.encode()).hexdigest()
+
+
+def _owner() -> str:
+    return f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
 def left_of(target: Path) -> int:
     """Return the bytes of partial files of a target that are there already."""
     with contextlib.suppress(OSError), os.scandir(target.parent) as items:
         return sum(
             item.stat().st_size
             for item in items
-            if item.name.startswith(f".{target.name}.") and item.name.endswith(".part")
+            if item.name.startswith(f".{_short(target.name)}.") and item.name.endswith(".part")
         )
     return 0
 

@@ -1,0 +1,362 @@
+"""The one HTTP client: the only room that talks to the network.
+
+Callers are plain synchronous Python in any thread: :meth:`Client.request` for answers that fit in memory,
+:meth:`Client.stream` for bytes that go to a sink as they come.
+
+What is decided here and nowhere else: time-outs, retries and ``Retry-After``, redirects (followed here, hop by hop,
+never from https to http), and which origin may see which credential (:class:`onelight.route.Credential`).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from typing import IO
+from urllib.parse import urljoin, urlsplit
+
+from onelight.client.answers import PASSING, Response, raise_for_status, refuse_redirect, retry_after, server_message
+from onelight.client.engine import Engine, FilePart, Job, Limits, NoConnection, Pipe, Sink, Untrusted, interrupted
+from onelight.errors import OneError, RateLimited, TransferError, Unreachable, UnsafeData
+from onelight.route import Credential, Route, check_url, origin_of, redact
+from onelight.version import __version__
+
+__all__ = [
+    "PASSING",
+    "Client",
+    "FilePart",
+    "Limits",
+    "Response",
+    "Sink",
+    "raise_for_status",
+    "retry_after",
+    "server_message",
+]
+
+USER_AGENT = f"onelight/{__version__}"
+MAX_REDIRECTS = 10
+
+
+class Client:
+    """The one HTTP client; safe to use from any number of threads.
+
+    Parameters
+    ----------
+    connections : int
+        Connections to one host at a time.
+    limits : Limits
+        Time-outs and retries.
+    """
+
+    def __init__(self, *, connections: int = 8, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._connections = connections
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._aborted = threading.Event()
+        self._engine: Engine | None = None
+        self._stop: weakref.finalize[[], Client] | None = None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop what is under way and close every connection; the next request opens new ones."""
+        with self._lock:
+            if self._stop is not None:
+                self._stop()
+            self._engine = self._stop = None
+            self._closing.set()
+            self._closing = threading.Event()
+
+    def abort(self) -> None:
+        """Stop what is under way, and refuse everything else until :meth:`allow`: for the end of an interrupted run."""
+        self._aborted.set()
+        self.close()
+
+    def allow(self) -> None:
+        """Take requests again after :meth:`abort`."""
+        self._aborted.clear()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        credential: Credential | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | FilePart | None = None,
+        repeat: bool | None = None,
+    ) -> Response:
+        """Send a request and return the answer, whose body is kept in memory.
+
+        Parameters
+        ----------
+        method, url : str
+            What to ask, and where.
+        credential : Credential, optional
+            Sent if the address, or the one it redirects to, is of the credential's origin.
+        headers : mapping, optional
+            Further headers.
+        body : bytes or FilePart, optional
+            What to send.
+        repeat : bool, optional
+            Whether the request may be sent again after it may have been received; by default for all but POST.
+
+        Returns
+        -------
+        Response
+            An answer of status 2xx or 304.
+
+        Raises
+        ------
+        AccessDenied, NotFound, QuotaExceeded, RateLimited, RepositoryError, Unreachable
+            By the status of the answer, or for want of one.
+        UnsafeData
+            If a redirect leads to a place that is refused.
+        """
+        repeat = method != "POST" if repeat is None else repeat
+        for attempt in range(1, self.limits.attempts + 1):
+            try:
+                response = self._follow(method, Route(url, credential), headers or {}, body, None)
+                raise_for_status(response, method)
+                refuse_redirect(response, method)
+            except (Unreachable, RateLimited) as error:
+                never_arrived = isinstance(error, (RateLimited, NoConnection))
+                if self.gives_up(error, attempt) or not (repeat or never_arrived):
+                    raise
+                self.pause(error, attempt)
+            else:
+                return response
+        raise Unreachable(f"{redact(url)} was not asked", hint="Set the number of attempts to 1 or more")
+
+    def stream(self, route: Route, sink: Sink, headers: Mapping[str, str] | None = None) -> Response:
+        """Get the bytes of one address once, without repeating; they go to the sink as they come.
+
+        Only 200 and 206 are data. figshare's firewall, for one, answers scripts with 202 and nothing.
+
+        Raises
+        ------
+        TransferError
+            If the answer is no data, or ends early.
+        AccessDenied, NotFound, RateLimited, Unreachable, UnsafeData
+            As for :meth:`request`.
+        """
+        response = self._follow("GET", route, headers or {}, None, sink)
+        if response.status not in (200, 206) and not (response.status == 416 and headers):
+            raise_for_status(response, "GET")
+            challenge = response.headers.get("x-amzn-waf-action")
+            reason = f", a firewall's {challenge} for browsers" if challenge else ""
+            raise TransferError(f"{redact(response.url)} answered {response.status} without data{reason}")
+        return response
+
+    def collect(self, route: Route, limit: int, done: Callable[[Response | None], None]) -> None:
+        """Ask for the bytes of one address, to be kept in memory, without waiting and without repeating.
+
+        For many small files, where a thread that waits for each would cost more than the transfer itself.
+
+        Parameters
+        ----------
+        route : Route
+            Where the bytes are; redirects are followed as everywhere.
+        limit : int
+            Bytes that are expected at the most.
+        done : callable
+            Called once, from the client's own thread, with an answer of status 200 and its body, or with None where
+            anything else came of it. It must neither wait nor raise.
+        """
+
+        def answered(job: Job) -> None:
+            hop[0] += 1
+            try:
+                if job.error is None:
+                    following = _following(job.response, job.response.url, route, "GET")
+                    if following is not None and hop[0] <= MAX_REDIRECTS:
+                        start(following)
+                        return
+            except OneError:  # told by whoever asks again, in a way that can be told
+                done(None)
+                return
+            good = job.error is None and job.response.status == 200
+            if good:
+                job.response.body = bytes(job.kept)
+            done(job.response if good else None)
+
+        def start(url: str) -> None:
+            sent_to, headers = _authorise(url, route.credential, {})
+            job = Job("GET", sent_to, headers, None, None, self.limits, shown=url, limit=limit, told=answered)
+            if self._aborted.is_set():
+                done(None)
+            else:
+                self._running_engine().submit(job)
+
+        hop = [0]
+        start(route.url)
+
+    def spool(self, route: Route, limit: int) -> tuple[IO[bytes], dict[str, str]]:
+        """Get the bytes of one address into a temporary file, repeating the request where that may help.
+
+        Returns
+        -------
+        binary file
+            At its beginning; the caller closes it.
+        dict
+            Headers of the answer, with lower-case names.
+        """
+        for attempt in range(1, self.limits.attempts + 1):
+            sink = _Spool(limit)
+            try:
+                response = self.stream(route, sink)
+            except (Unreachable, RateLimited) as error:
+                sink.stream.close()
+                if self.gives_up(error, attempt):
+                    raise
+                self.pause(error, attempt)
+            except BaseException:
+                sink.stream.close()
+                raise
+            else:
+                sink.stream.seek(0)
+                return sink.stream, response.headers
+        raise Unreachable(f"{redact(route.url)} was not asked", hint="Set the number of attempts to 1 or more")
+
+    def gives_up(self, error: OneError, attempt: int) -> bool:
+        """Tell whether this try was the last: fewer for a server nobody reaches, one for one not to trust."""
+        tries = min(3, self.limits.attempts) if isinstance(error, NoConnection) else self.limits.attempts
+        return attempt >= tries or isinstance(error, Untrusted)
+
+    def pause(self, error: OneError, attempt: int) -> None:
+        """Wait before a request is sent again: as long as the server asks, else longer each time.
+
+        Raises
+        ------
+        RateLimited
+            If the server asks for more patience than is reasonable within one command.
+        Interrupted
+            If the client is closed meanwhile.
+        """
+        if isinstance(error, RateLimited) and error.retry_after > self.limits.longest_wait:
+            raise error
+        backoff = min(60.0, self.limits.pause * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        asked = error.retry_after if isinstance(error, RateLimited) else 0.0
+        self.wait(max(backoff, asked))
+
+    def widen(self, connections: int) -> None:
+        """Allow at least so many connections to one host at a time."""
+        with self._lock:
+            self._connections = max(self._connections, connections)
+            if self._engine is not None:
+                self._engine.connections = self._connections
+
+    def wait(self, seconds: float) -> None:
+        """Wait, unless the client is closed meanwhile.
+
+        Raises
+        ------
+        Interrupted
+            If it is.
+        """
+        closing = self._closing  # taken first, so that an abort in between is not missed
+        if self._aborted.is_set() or closing.wait(seconds):
+            raise interrupted()
+
+    def _follow(
+        self, method: str, route: Route, headers: Mapping[str, str], body: bytes | FilePart | None, sink: Sink | None
+    ) -> Response:
+        """Send a request and follow redirects, each hop with only what its origin may see."""
+        url = route.url
+        for _ in range(MAX_REDIRECTS + 1):
+            sent_to, sent_headers = _authorise(url, route.credential, headers)
+            pipe = Pipe() if sink is not None else None
+            told = pipe.end if pipe is not None else None
+            job = Job(method, sent_to, sent_headers, body, pipe, self.limits, shown=url, told=told)
+            response = self._run(job, sink)
+            following = _following(response, url, route, method)
+            if following is None:
+                return response
+            url = following
+        raise UnsafeData(f"{redact(route.url)} redirects more than {MAX_REDIRECTS} times", hint="Nothing was fetched")
+
+    def _run(self, job: Job, sink: Sink | None) -> Response:
+        if self._aborted.is_set():
+            raise interrupted()
+        engine = self._running_engine()
+        engine.submit(job)
+        try:
+            if job.pipe is not None and sink is not None:
+                job.pipe.pour(sink, lambda: engine.resume(job))
+            job.done.wait()
+        except BaseException:  # Ctrl-C, or a sink that refuses: nothing must go on behind the caller's back
+            engine.cancel(job)
+            raise
+        if job.error is not None:
+            raise job.error
+        job.response.body = bytes(job.kept)
+        return job.response
+
+    def _running_engine(self) -> Engine:
+        """Return the engine of this process; a forked child must not use its parent's connections."""
+        with self._lock:
+            if self._engine is None or self._engine.pid != os.getpid() or not self._engine.is_alive():
+                self._engine = Engine(self._connections)
+                self._stop = weakref.finalize(self, self._engine.stop)
+            return self._engine
+
+
+def _following(response: Response, url: str, route: Route, method: str) -> str | None:
+    """Return the address that an answer redirects to, if it does and may.
+
+    Raises
+    ------
+    UnsafeData
+        If it leads to a place that is refused.
+    """
+    target = response.headers.get("location")
+    if response.status not in (301, 302, 303, 307, 308) or not target or method not in ("GET", "HEAD"):
+        return None
+    following = urljoin(url, target)
+    check_url(following, trusted=route.url)
+    if url.startswith("https:") and following.startswith("http:"):
+        raise UnsafeData(
+            f"{redact(url)} redirects to {redact(following)}, without encryption",
+            hint="Nothing was fetched; tell whoever runs this server",
+        )
+    return following
+
+
+def _authorise(url: str, credential: Credential | None, headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """Return address and headers as they go out; the credential only if this is its origin."""
+    sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
+    if credential is None or origin_of(credential.origin) != origin_of(url):
+        return url, sent
+    if credential.header:
+        sent["Authorization"] = credential.header
+    if credential.query:
+        url += ("&" if urlsplit(url).query else "?") + credential.query
+    return url, sent
+
+
+class _Spool:
+    """A sink that keeps bytes in memory, and in a temporary file once they are many."""
+
+    def __init__(self, limit: int) -> None:
+        self.stream: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # noqa: SIM115 - the caller closes it
+        self._left = limit
+
+    def begin(self, response: Response) -> None:
+        if response.status != 200:
+            raise TransferError(f"{redact(response.url)} sends a part of its content, though all was asked for")
+        if response.size is not None and response.size > self._left:
+            raise UnsafeData(f"{redact(response.url)} is {response.size:,} bytes long, too many for an index")
+
+    def write(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            raise UnsafeData("the answer is too long for an index")
+        self.stream.write(data)

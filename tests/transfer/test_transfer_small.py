@@ -1,0 +1,119 @@
+"""Many small files go a quick way; whatever does not go well is done thoroughly, and ends as for a large file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import servers
+from servers import Good, WebServer, cut, redirect, status
+from shelf import SESSION, entry, fetch, leftovers
+
+from onelight.errors import ChecksumMismatch, NotFound, OneError, SizeMismatch
+from onelight.transfer import Ledger, Status, plan_download
+from onelight.transfer.partial import own_name
+from onelight.transfer.small import flush
+
+CONTENT = {f"o{number:02}.data.npy": os.urandom(2000 + number) for number in range(60)}
+
+
+@pytest.fixture
+def server():
+    with WebServer() as running:
+        for name, content in CONTENT.items():
+            running.files[f"/{name}"] = content
+        yield running
+
+
+def wanted(server):
+    return [entry(name, f"{server.url}/{name}", content) for name, content in CONTENT.items()]
+
+
+def there(folder):
+    return {path.name: path.read_bytes() for path in (folder / SESSION / "alf").iterdir()}
+
+
+def test_all_of_them_come_with_one_request_each(server, tmp_path):
+    outcomes = fetch(wanted(server), tmp_path)
+    assert [outcome.status for outcome in outcomes] == [Status.DONE] * len(CONTENT)
+    assert there(tmp_path) == CONTENT
+    assert len(server.requests) == len(CONTENT)
+    assert [
+        step.target for step in plan_download(wanted(server), tmp_path, Ledger(tmp_path)) if hasattr(step, "why")
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "fault", [status(500), status(503, b"", **{"Retry-After": 0}), cut(500), servers.challenge, servers.page]
+)
+def test_what_fails_once_is_asked_again(server, tmp_path, fault):
+    server.faults["/o07.data.npy"] = [fault, Good]
+    outcomes = fetch(wanted(server), tmp_path)
+    assert [outcome.error for outcome in outcomes if outcome.error] == []
+    assert there(tmp_path) == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (status(404), NotFound),
+        (servers.short(10), SizeMismatch),
+        (servers.longer(10), SizeMismatch),
+        (servers.challenge, OneError),
+    ],
+)
+def test_one_that_fails_for_good_is_told_and_the_others_are_there(server, tmp_path, fault, error):
+    server.faults["/o07.data.npy"] = [fault]
+    outcomes = fetch(wanted(server), tmp_path)
+    failed = [outcome for outcome in outcomes if outcome.error]
+    assert [outcome.path.rpartition("/")[2] for outcome in failed] == ["o07.data.npy"]
+    assert isinstance(failed[0].error, error)
+    assert there(tmp_path) == {name: content for name, content in CONTENT.items() if name != "o07.data.npy"}
+
+
+def test_other_bytes_of_the_same_size_are_refused(server, tmp_path):
+    server.files["/o07.data.npy"] = os.urandom(len(CONTENT["o07.data.npy"]))
+    failed = [outcome for outcome in fetch(wanted(server), tmp_path) if outcome.error]
+    assert [type(outcome.error) for outcome in failed] == [ChecksumMismatch]
+    assert "o07.data.npy" not in there(tmp_path)
+
+
+def test_redirects_are_followed(server, tmp_path):
+    server.files["/elsewhere"] = CONTENT["o07.data.npy"]
+    server.faults["/o07.data.npy"] = [redirect("/elsewhere")]
+    fetch(wanted(server), tmp_path)
+    assert there(tmp_path) == CONTENT
+    assert len(server.requests) == len(CONTENT) + 1
+
+
+def test_what_a_killed_run_left_is_used_or_cleared_away(server, tmp_path):
+    for one in wanted(server):
+        target = tmp_path / one.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        ours = own_name(target, one)
+        owner = f"-{os.getpid()}-"
+        assert owner in ours
+        # No process has this number on Linux.
+        Path(ours.replace(owner, "-4194303-")).write_bytes(CONTENT[target.name][:1000])
+    fetch(wanted(server), tmp_path)
+    assert there(tmp_path) == CONTENT
+    assert leftovers(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_there(server, tmp_path):
+    (tmp_path / SESSION).parent.mkdir(parents=True)
+    (tmp_path / SESSION).write_bytes(b"a file is in the way of the folder")
+    with pytest.raises(OneError, match="cannot be"):
+        fetch(wanted(server), tmp_path)
+
+
+def test_files_and_folders_are_flushed_one_by_one_and_many_at_once(tmp_path):
+    paths = []
+    for number in range(20):
+        path = tmp_path / str(number)
+        path.write_bytes(b"x")
+        paths.append(str(path))
+    flush(paths)
+    flush(paths[:2])
+    flush([str(tmp_path)])
