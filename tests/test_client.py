@@ -878,3 +878,17 @@ def test_a_forked_child_has_connections_of_its_own(server: WebServer, client: Cl
     assert client.request("GET", f"{server.url}/hello").json() == {"hello": 1}
     peers = [seen.peer for seen in server.requests]
     assert peers[0] == peers[2] != peers[1]
+
+
+def test_one_who_was_asked_for_patience_makes_the_others_wait_too(server: WebServer, client: Client) -> None:
+    server.files["/busy"], server.faults["/busy"] = b"x", [servers.status(429, b"", **{"Retry-After": 1}), servers.Good]
+    server.files["/other"] = b"y"
+    begun = time.monotonic()
+    first = threading.Thread(target=client.request, args=("GET", server.url + "/busy"))
+    first.start()
+    while not server.requests:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    client.request("GET", server.url + "/other")
+    assert time.monotonic() - begun >= 1
+    first.join()

@@ -13,6 +13,7 @@ import os
 import random
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from typing import IO
@@ -57,6 +58,7 @@ class Client:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._aborted = threading.Event()
+        self._closed_until: dict[str, float] = {}
         self._engine: Engine | None = None
         self._stop: weakref.finalize[[], Client] | None = None
 
@@ -76,7 +78,7 @@ class Client:
             self._closing = threading.Event()
 
     def abort(self) -> None:
-        """Stop what is under way, and refuse everything else until :meth:`allow`: for the end of an interrupted run."""
+        """Stop what is under way, and refuse all else until :meth:`allow`: for the end of an interrupted run."""
         self._aborted.set()
         self.close()
 
@@ -176,6 +178,7 @@ class Client:
             hop[0] += 1
             try:
                 if job.error is None:
+                    self._note_gate(job.response)
                     following = _following(job.response, job.response.url, route, "GET")
                     if following is not None and hop[0] <= MAX_REDIRECTS:
                         start(following)
@@ -191,7 +194,7 @@ class Client:
         def start(url: str) -> None:
             sent_to, headers = _authorise(url, route.credential, {})
             job = Job("GET", sent_to, headers, None, None, self.limits, shown=url, limit=limit, told=answered)
-            if self._aborted.is_set():
+            if self._aborted.is_set() or self._gate(url) > 0:
                 done(None)
             else:
                 self._running_engine().submit(job)
@@ -247,6 +250,28 @@ class Client:
         asked = error.retry_after if isinstance(error, RateLimited) else 0.0
         self.wait(max(backoff, asked))
 
+    def _note_gate(self, response: Response) -> None:
+        """Remember that a server asks for patience: everybody who wants something of it waits, not only this request."""
+        if response.status in (429, 503) and (seconds := retry_after(response.headers)):
+            self._closed_until[origin_of(response.url)] = time.monotonic() + seconds
+
+    def _gate(self, url: str) -> float:
+        """Return the seconds for which a server does not want to be asked."""
+        if not self._closed_until:  # nearly always
+            return 0.0
+        return max(0.0, self._closed_until.get(origin_of(url), 0.0) - time.monotonic())
+
+    def _wait_at_gate(self, url: str) -> None:
+        seconds = self._gate(url)
+        if seconds > self.limits.longest_wait:
+            raise RateLimited(
+                f"{origin_of(url)} asks not to be asked for {seconds:.0f} s",
+                hint=f"Come back in {seconds:.0f} s: the same command continues",
+                retry_after=seconds,
+            )
+        if seconds > 0:
+            self.wait(seconds * random.uniform(1.0, 1.05))  # noqa: S311 - jitter
+
     def widen(self, connections: int) -> None:
         """Allow at least so many connections to one host at a time."""
         with self._lock:
@@ -272,11 +297,13 @@ class Client:
         """Send a request and follow redirects, each hop with only what its origin may see."""
         url = route.url
         for _ in range(MAX_REDIRECTS + 1):
+            self._wait_at_gate(url)
             sent_to, sent_headers = _authorise(url, route.credential, headers)
             pipe = Pipe() if sink is not None else None
             told = pipe.end if pipe is not None else None
             job = Job(method, sent_to, sent_headers, body, pipe, self.limits, shown=url, told=told)
             response = self._run(job, sink)
+            self._note_gate(response)
             following = _following(response, url, route, method)
             if following is None:
                 return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def test_what_fails_once_is_asked_again(server, tmp_path, fault):
     outcomes = fetch(wanted(server), tmp_path)
     assert [outcome.error for outcome in outcomes if outcome.error] == []
     assert there(tmp_path) == CONTENT
+
+
+def test_a_server_that_asks_for_patience_gets_it_from_all(server, tmp_path):
+    server.faults["/o07.data.npy"] = [status(429, b"", **{"Retry-After": 1}), Good]
+    begun = time.monotonic()
+    fetch(wanted(server), tmp_path)
+    assert time.monotonic() - begun >= 1
+    assert there(tmp_path) == CONTENT
+    assert len(server.requests) == len(CONTENT) + 1
 
 
 @pytest.mark.parametrize(
