@@ -66,6 +66,7 @@ class Request:
     headers: dict[str, str]
     body: bytes = b""
     peer: tuple[str, int] = ("", 0)
+    status: int = 0  # of the answer
 
     @property
     def path(self) -> str:
@@ -114,6 +115,7 @@ class Exchange:
     def head(self, status: int, headers: Mapping[str, object] | None = None) -> None:
         lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Whatever')}"]
         lines += [f"{name}: {value}" for name, value in {"Date": formatted_date(), **(headers or {})}.items()]
+        self.request.status = status
         self.send(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
 
     def send(self, data: bytes) -> None:
@@ -384,6 +386,15 @@ def cut(after: int, *, reset: bool = False) -> Fault:
     return fault
 
 
+def cut_at(position: int, *, reset: bool = False) -> Fault:
+    """End the connection at this byte of the file, wherever the answer begins."""
+
+    def fault(exchange: Exchange) -> None:
+        cut(max(0, position - (_start(exchange) or 0)), reset=reset)(exchange)
+
+    return fault
+
+
 def without_length(after: int | None = None) -> Fault:
     """Send the body without saying how long it is, and end the connection, perhaps too early."""
 
@@ -539,6 +550,11 @@ def no_content_range(exchange: Exchange) -> None:
     """Answer a range without saying which."""
     start = _start(exchange) or 0
     _body(exchange, 206, {}, start)
+
+
+def to_ranges(fault: Fault) -> Fault:
+    """Misbehave only where a range is asked for."""
+    return lambda exchange: (Good if exchange.request.range_start is None else fault)(exchange)
 
 
 def redirect(target: str, number: int = 302) -> Fault:

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from onelight.cli import places, reading, rehearsal, sharing
+from onelight.cli import cache, places, reading, rehearsal, sharing
 from onelight.cli.errors import report
 from onelight.version import __version__
 
@@ -21,6 +21,7 @@ _GROUPS = {
     "Use data": (reading.search, reading.list_, reading.download),
     "Share data": (sharing.scan, sharing.upload, sharing.publish, sharing.index),
     "Choose where": (places.repo, places.add_repo),
+    "Keep house": (cache.cache,),
     "Rehearse": (rehearsal.demo, rehearsal.sandbox),
 }
 # The first client had underscores in its names, and `clean_publish`; scripts that use them go on working.

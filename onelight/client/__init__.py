@@ -30,6 +30,7 @@ __all__ = [
     "Client",
     "FilePart",
     "Limits",
+    "NoConnection",
     "Response",
     "Sink",
     "raise_for_status",
@@ -251,7 +252,7 @@ class Client:
         self.wait(max(backoff, asked))
 
     def _note_gate(self, response: Response) -> None:
-        """Remember that a server asks for patience: everybody who wants something of it waits, not only this request."""
+        """Remember that a server asks for patience: whoever wants something of it waits, not only this request."""
         if response.status in (429, 503) and (seconds := retry_after(response.headers)):
             self._closed_until[origin_of(response.url)] = time.monotonic() + seconds
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from onelight.checksum import BLOCK
-from onelight.client import Client, Response
+from onelight.client import Client, NoConnection, Response
 from onelight.errors import (
     AccessDenied,
     ChecksumMismatch,
@@ -50,6 +50,8 @@ from onelight.transfer.small import SmallFiles, is_small
 
 # A login page, or the error of a store, under status 200.
 _PROGRESS = 64 * 1024
+# After so many files in a row for which nobody answered, the rest of a session is not tried, three times each.
+_UNREACHED = 8
 _PAGE = re.compile(rb"\s*<(!doctype html|html[\s>]|\?xml|error>)", re.IGNORECASE)
 
 
@@ -147,6 +149,7 @@ class _Run:
         self._watcher = watcher
         self.stopped = threading.Event()
         self._fatal: OneError | None = None
+        self._unreached = 0
 
     def fetch(self, step: Fetch) -> Outcome:
         entry = step.entry
@@ -154,10 +157,17 @@ class _Run:
         try:
             if self._fatal is not None:
                 raise self._fatal
+            if self._unreached >= _UNREACHED:
+                raise Unreachable(
+                    f"{entry.path} was not asked for: nobody answered for the files before it",
+                    hint="Check the address and the network; the same command continues",
+                )
             outcome = self._fetch(step)
+            self._unreached = 0
         except OneError as error:
             if isinstance(error, NoSpace):
                 self._fatal = error  # the next files would fail as well
+            self._unreached = self._unreached + 1 if isinstance(error, NoConnection) else self._unreached
             outcome = Outcome(entry.path, step.target, Status.FAILED, entry.size or 0, error=error)
         self._watcher.finish(outcome)
         return outcome

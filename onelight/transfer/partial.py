@@ -151,7 +151,7 @@ class Partial:
                 if item.name.startswith(self._stem) and item.name.endswith(".part"):
                     with contextlib.suppress(OSError):
                         owner = item.name[len(self._stem) : -len(".part")].lstrip(".")
-                        if not owner or _is_orphan(owner, item.stat().st_mtime):
+                        if not owner or is_orphan(owner, item.stat().st_mtime):
                             found.append((item.stat().st_size, Path(item.path)))
         return [path for _, path in sorted(found, reverse=True)]
 
@@ -207,7 +207,8 @@ def left_of(target: Path) -> int:
     return 0
 
 
-def _is_orphan(owner: str, modified: float) -> bool:
+def is_orphan(owner: str, modified: float) -> bool:
+    """Tell whether nobody works on a partial file of this owner any more."""
     machine, _, pid = owner.rpartition("-")[0].rpartition("-")
     if machine == _machine() and pid.isdecimal() and os.name == "posix":
         if int(pid) == os.getpid():

@@ -35,6 +35,8 @@ _BATCH_FILES = 256
 _BATCH_BYTES = 32 << 20
 # Bytes on their way or in memory; the disk is not left behind further than this.
 _PENDING = 64
+# After so many files in a row that did not go well the rest is left to the thorough way at once.
+_FAILED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class SmallFiles:
         self._leave = leave
         self._arrived: queue.SimpleQueue[tuple[Fetch, bytes] | None] = queue.SimpleQueue()
         self._folders: set[str] = set()
+        self._failed = 0
         self._failure: BaseException | None = None
         self.outcomes: list[Outcome] = []
 
@@ -94,7 +97,11 @@ class SmallFiles:
                 if self._stopped.is_set():
                     room.release()
                     break
-                self._ask(step, room)
+                if self._failed >= _FAILED:  # a server in trouble is not asked twice for everything
+                    self._leave(step)
+                    room.release()
+                else:
+                    self._ask(step, room)
             for _ in range(parallel + _PENDING):  # wait until all have arrived
                 room.acquire()
         finally:
@@ -110,9 +117,11 @@ class SmallFiles:
         def done(response: Response | None) -> None:
             body = response.body if response is not None else b""
             if response is None or len(body) != size or hashlib.md5(body).hexdigest() != md5:
+                self._failed += 1
                 self._leave(step)
                 room.release()
             else:
+                self._failed = 0
                 self._arrived.put((step, body))
 
         if isinstance(source, tuple) and source:

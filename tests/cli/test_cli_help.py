@@ -27,7 +27,7 @@ def test_help_shows_the_commands_in_groups_with_three_examples(onelight: Run) ->
     assert shown.code == 0
     assert shown.err == ""
     assert sum(line.strip().startswith("onelight ") for line in shown.lines) >= 3
-    for group in ("Use data", "Share data", "Choose where", "Rehearse"):
+    for group in ("Use data", "Share data", "Choose where", "Keep house", "Rehearse"):
         assert f"{group}:" in shown.out
     for command in COMMANDS:
         assert f"\n  {command} " in shown.out
@@ -50,7 +50,20 @@ def test_every_command_explains_itself(onelight: Run, command: str) -> None:
 def test_the_commands_are_those_of_the_documentation() -> None:
     assert (
         sorted(
-            ["repo", "add-repo", "search", "list", "scan", "upload", "download", "index", "publish", "sandbox", "demo"]
+            [
+                "repo",
+                "add-repo",
+                "search",
+                "list",
+                "scan",
+                "upload",
+                "download",
+                "index",
+                "publish",
+                "sandbox",
+                "demo",
+                "cache",
+            ]
         )
         == COMMANDS
     )

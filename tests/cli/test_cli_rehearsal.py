@@ -21,13 +21,14 @@ Run = Callable[..., Any]
 
 # What spoils a demo, as a program that runs before it.
 A_DISK_THAT_CHANGES_A_BYTE = """
-import onelight.transfer.partial as partial
-commit = partial.Partial.commit
-def spoiled(self):
-    commit(self)
-    if self._target.name == "spikes.depths.npy":
-        self._target.write_bytes(self._target.read_bytes()[:-1] + b"!")
-partial.Partial.commit = spoiled
+import os
+from pathlib import Path
+replace = os.replace
+def spoiled(source, target):
+    replace(source, target)
+    if Path(target).name == "spikes.depths.npy" and Path(source).suffix == ".part":
+        Path(target).write_bytes(Path(target).read_bytes()[:-1] + b"!")
+os.replace = spoiled
 """
 
 

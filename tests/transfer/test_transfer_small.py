@@ -11,7 +11,7 @@ import servers
 from servers import Good, WebServer, cut, redirect, status
 from shelf import SESSION, entry, fetch, leftovers
 
-from onelight.errors import ChecksumMismatch, NotFound, OneError, SizeMismatch
+from onelight.errors import ChecksumMismatch, NotFound, OneError, SizeMismatch, Unreachable
 from onelight.transfer import Ledger, Status, plan_download
 from onelight.transfer.partial import own_name
 from onelight.transfer.small import flush
@@ -87,6 +87,13 @@ def test_other_bytes_of_the_same_size_are_refused(server, tmp_path):
     failed = [outcome for outcome in fetch(wanted(server), tmp_path) if outcome.error]
     assert [type(outcome.error) for outcome in failed] == [ChecksumMismatch]
     assert "o07.data.npy" not in there(tmp_path)
+
+
+def test_a_server_that_is_gone_is_not_asked_for_every_file(tmp_path):
+    gone = [entry(name, f"http://127.0.0.1:{servers.free_port()}/{name}", content) for name, content in CONTENT.items()]
+    outcomes = fetch(gone, tmp_path)
+    assert all(isinstance(outcome.error, Unreachable) for outcome in outcomes)
+    assert sum("was not asked for" in str(outcome.error) for outcome in outcomes) >= len(CONTENT) - 8 - 8
 
 
 def test_redirects_are_followed(server, tmp_path):
