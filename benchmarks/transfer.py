@@ -1,16 +1,17 @@
 """Speed and memory of transfers: whole processes on loopback, interleaved, medians, ratios to a named peer.
 
-Run it as ``python benchmarks/transfer.py``; it takes less than five minutes and up to 21 GB of disk for a moment (see
-``--rows`` and ``--big``). It needs nginx, curl and md5sum; aria2c and rclone are compared where they are installed, and
-the clients in Python where ``--peers-python`` names an interpreter that has them::
+Run it as ``python benchmarks/transfer.py``; it takes some five minutes on two idle cores, two more with the clients in
+Python, and 11 GB of disk for a moment (see ``--rows``, ``--runs`` and ``--big``). It needs nginx, curl and md5sum;
+aria2c and rclone are compared where they are installed, and the clients in Python where ``--peers-python`` names an
+interpreter that has them::
 
     python -m venv /tmp/peers && /tmp/peers/bin/pip install huggingface_hub pooch requests ONE-api
     python benchmarks/transfer.py --peers-python /tmp/peers/bin/python
 
 Everything lies in one temporary folder (``--folder`` chooses its disk) and goes from disk to disk: nginx serves files
 made for the purpose; before every run the destination is empty and everything else written out. Where many small files
-make the disk unsteady, ``--folder /dev/shm`` measures the clients without it. A run counts
-only if every file is there with its size, the first one only if every md5 is right as well.
+make the disk unsteady, ``--folder /dev/shm`` measures the clients without it. A run counts only if every file is there
+with its size, the first one only if every md5 is right as well.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class Case:
 
 @dataclasses.dataclass
 class Row:
-    """A kind of work, and who does it; ``prepare`` is entered around every run."""
+    """A kind of work, and who does it; ``prepare`` is entered around every run, ``runs`` are the most there are."""
 
     title: str
     cases: list[Case]
@@ -316,7 +317,10 @@ class Bench:
             dataclasses.replace(self.curl(lists), once=True),
         ]
         return Row(
-            "One file of 400 MB, 50 ms, each answer at most 40 MiB/s", cases, lambda case: self.empty(lists, case)
+            "One file of 400 MB, 50 ms, each answer at most 40 MiB/s",
+            cases,
+            lambda case: self.empty(lists, case),
+            runs=2,
         )
 
     def medium(self) -> Row:
@@ -329,7 +333,7 @@ class Bench:
         """One file of 2 GB."""
         lists = self.write_lists("large", self.make("large", 1, 2_000_000_000))
         cases = [self.curl(lists), self.ours(lists, 16, goal="≤ 0.80")]
-        return Row("One file of 2 GB", cases, lambda case: self.empty(lists, case))
+        return Row("One file of 2 GB", cases, lambda case: self.empty(lists, case), runs=2)
 
     def upload(self) -> Row:
         """2,000 files of 50 kB to the sandbox."""

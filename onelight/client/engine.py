@@ -248,6 +248,7 @@ class Engine:
         self._busy: Counter[str] = Counter()
         self._deadline: float | None = None
         self._running = True
+        self._woken = False
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_out.setblocking(False)
@@ -294,6 +295,9 @@ class Engine:
         self._wake()
 
     def _wake(self) -> None:
+        if self._woken:
+            return  # it will look at the queue anyway
+        self._woken = True
         with contextlib.suppress(OSError):  # a full pipe wakes as well; a closed one has nobody to wake
             self._wake_in.send(b"\0")
 
@@ -310,6 +314,7 @@ class Engine:
                             self._curl.CSELECT_OUT if mask & selectors.EVENT_WRITE else 0
                         )
                         self._multi.socket_action(key.fd, flags)
+                self._woken = False  # before the queue is looked at: what comes after that wakes again
                 while self._queue:
                     what, job = self._queue.popleft()
                     {"start": self._start, "cancel": self._drop, "resume": self._resume}[what](job)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import itertools
 import json
 import os
 import secrets
@@ -27,6 +28,8 @@ from typing import IO
 
 from onelight.index import Entry
 
+# Names of one's own: a random number for each would cost more than the rest of the name.
+_NUMBERS = itertools.count(secrets.randbits(32))
 # Where it cannot be seen whether the owner lives (another machine, Windows), a file untouched for so long is an orphan:
 # longer than any pause that a server may ask for.
 _ORPHAN_AFTER = 6 * 3600.0
@@ -193,7 +196,7 @@ def _short(name: str) -> str:
 
 
 def _owner() -> str:
-    return f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return f"{_machine()}-{os.getpid()}-{next(_NUMBERS) & 0xFFFFFFFF:08x}"
 
 
 def left_of(target: Path) -> int:
