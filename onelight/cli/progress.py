@@ -55,6 +55,8 @@ class _Watcher:
 
     def start(self, path: str, size: int | None) -> None:
         with self._lock:
+            if path in self._files:
+                return  # asked for once more, in another way
             self._moved[path] = 0
             self._files[path] = self._bars.add_task("  " + path.rpartition("/")[2][:40], total=size)
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onelight.client import Client, Response
-from onelight.errors import OneError
+from onelight.errors import NoSpace
 from onelight.repository import Repository
 from onelight.transfer.ledger import Ledger
 from onelight.transfer.outcome import Outcome, Progress, Status, Verified
@@ -153,8 +153,10 @@ class SmallFiles:
                 self._commit(batch)
                 return
             step, body = item
-            written = self._write(step, body)
-            room.release()
+            try:
+                written = self._write(step, body)
+            finally:  # whatever comes of it, nobody must wait for its place
+                room.release()
             if written is None:
                 self._leave(step)
                 continue
@@ -214,7 +216,7 @@ class SmallFiles:
         try:
             flush(sorted(self._folders))
         except OSError as error:
-            raise OneError(f"the folders of the data could not be flushed: {error}", hint="Check the disk") from error
+            raise NoSpace(f"the folders of the data could not be flushed: {error}", hint="Check the disk") from error
 
 
 def flush(paths: list[str]) -> None:

@@ -11,8 +11,8 @@ import servers
 from servers import Good, WebServer, cut, redirect, status
 from shelf import SESSION, entry, fetch, leftovers
 
-from onelight.errors import ChecksumMismatch, NotFound, OneError, SizeMismatch, Unreachable
-from onelight.transfer import Ledger, Status, plan_download
+from onelight.errors import ChecksumMismatch, NoSpace, NotFound, OneError, SizeMismatch, Unreachable
+from onelight.transfer import Ledger, Status, plan_download, small
 from onelight.transfer.partial import own_name
 from onelight.transfer.small import flush
 
@@ -134,3 +134,14 @@ def test_files_and_folders_are_flushed_one_by_one_and_many_at_once(tmp_path):
     flush(paths)
     flush(paths[:2])
     flush([str(tmp_path)])
+
+
+def test_names_that_cannot_be_made_durable_are_told(server, tmp_path, monkeypatch):
+    def fails(paths):
+        if all(Path(path).is_dir() for path in paths):
+            raise OSError(5, "Input/output error")
+        flush(paths)
+
+    monkeypatch.setattr(small, "flush", fails)
+    with pytest.raises(NoSpace, match="could not be flushed"):
+        fetch(wanted(server), tmp_path)
