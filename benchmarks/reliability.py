@@ -56,7 +56,7 @@ PATH = f"/{NAME}"
 SMALL, NORMAL, BIG = 300_000, 3_000_000, 30_000_000
 OLD, NEW = ({size: os.urandom(size) for size in (SMALL, NORMAL, BIG)} for _ in range(2))
 # The product's own, but for the idle limit: 8 s instead of 60, the one that the peers were given.
-LIMITS = Limits(stall=8)
+LIMITS = Limits(idle=8)
 LOGIN, PASSWORD = "me", "canary-5d1f"
 SECRETS = (PASSWORD, base64.b64encode(f"{LOGIN}:{PASSWORD}".encode()).decode())
 

@@ -37,7 +37,7 @@ from onelight.errors import (
 from onelight.route import Credential, Route, origin_of
 
 CANARY = "canary-3f9a1c"
-QUICK = Limits(connect=5, stall=1, attempts=4, pause=0.01, longest_wait=5)
+QUICK = Limits(connect=5, idle=1, attempts=4, pause=0.01, longest_wait=5)
 MANY = os.urandom(5_000_000)  # more than every buffer on the way
 
 
@@ -149,7 +149,7 @@ def test_many_threads_ask_at_once(server: WebServer, client: Client) -> None:
 def test_waiting_for_a_free_connection_is_no_time_out(server: WebServer) -> None:
     server.faults["/hello"] = [servers.slowly(0.8)]
     with (
-        Client(connections=1, limits=Limits(connect=0.5, stall=1, attempts=1)) as client,
+        Client(connections=1, limits=Limits(connect=0.5, idle=1, attempts=1)) as client,
         ThreadPoolExecutor(4) as pool,
     ):
         answers = pool.map(lambda _: client.request("GET", f"{server.url}/hello").status, range(4))
@@ -245,7 +245,7 @@ def test_a_secret_stands_in_no_error_and_no_repr(
     places = [(f"{server.url}/{name}", secret(server.url)) for name in faults]
     places.append((nowhere := f"http://127.0.0.1:{servers.free_port()}/x", secret(nowhere)))
     places.append((f"{server.url}/hello\x01", secret(server.url)))
-    brisk = Client(limits=Limits(connect=2, stall=1, attempts=1))
+    brisk = Client(limits=Limits(connect=2, idle=1, attempts=1))
     with brisk:
         for url, credential in places:
             route = Route(url, credential)
@@ -415,7 +415,7 @@ def test_an_unknown_name_is_unreachable_and_named(client: Client) -> None:
 def test_a_server_that_falls_silent_is_unreachable(server: WebServer) -> None:
     server.files["/many"] = MANY
     server.faults["/hello"], server.faults["/many"] = [silence], [servers.stall(1_000_000)]
-    with Client(limits=Limits(stall=1, attempts=1)) as client:
+    with Client(limits=Limits(idle=1, attempts=1)) as client:
         for path in ("/hello", "/many"):
             begun = time.monotonic()
             with pytest.raises(Unreachable, match="stopped answering"):
@@ -424,7 +424,7 @@ def test_a_server_that_falls_silent_is_unreachable(server: WebServer) -> None:
 
 
 def test_what_is_not_http_is_unreachable() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener, Client(limits=Limits(attempts=1, stall=2)) as client:
+    with socket.create_server(("127.0.0.1", 0)) as listener, Client(limits=Limits(attempts=1, idle=2)) as client:
 
         def talk() -> None:
             with contextlib.suppress(OSError):

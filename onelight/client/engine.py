@@ -41,8 +41,12 @@ class Limits:
     ----------
     connect : float
         Seconds to wait for a connection.
-    stall : float
-        Seconds for which fewer than 1 KiB/s may arrive before a connection counts as lost.
+    idle : float
+        Seconds for which fewer than ``floor`` bytes a second may move before a connection counts as lost.
+    floor : float
+        Bytes a second; 1 means that only silence counts.
+    total : float
+        Seconds that one file or one answer may take in all, its repetitions included; 0 for no limit.
     attempts : int
         Tries of one request without progress.
     pause : float
@@ -52,7 +56,9 @@ class Limits:
     """
 
     connect: float = 10.0
-    stall: float = 60.0
+    idle: float = 60.0
+    floor: float = 1024.0
+    total: float = 0.0
     attempts: int = 4
     pause: float = 0.5
     longest_wait: float = 600.0
@@ -434,8 +440,9 @@ def _set_up(curl: Any, job: Job) -> None:
     handle.setopt(curl.PROTOCOLS, curl.PROTO_HTTP | curl.PROTO_HTTPS)
     handle.setopt(curl.NETRC, curl.NETRC_IGNORED)
     handle.setopt(curl.CONNECTTIMEOUT_MS, int(limits.connect * 1000))
-    handle.setopt(curl.LOW_SPEED_LIMIT, 1024)
-    handle.setopt(curl.LOW_SPEED_TIME, max(1, int(limits.stall)))
+    handle.setopt(curl.LOW_SPEED_LIMIT, max(1, int(limits.floor)))
+    handle.setopt(curl.LOW_SPEED_TIME, max(1, int(limits.idle)))
+    handle.setopt(curl.TIMEOUT_MS, int(limits.total * 1000))
     handle.setopt(curl.NOPROXY, _no_proxy())
     handle.setopt(curl.CAINFO, _certificates())
     _set_body(curl, job)

@@ -48,7 +48,7 @@ def box(make_box: Callable[..., Recorded]) -> Recorded:
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    with Client(limits=Limits(connect=5, stall=5, attempts=4, pause=0.01, longest_wait=5)) as running:
+    with Client(limits=Limits(connect=5, idle=5, attempts=4, pause=0.01, longest_wait=5)) as running:
         yield running
 
 

@@ -560,7 +560,7 @@ def test_the_second_way_to_a_file_is_taken_when_the_first_is_walled_off(
     owner.publish()
     for status in (202, 403, 405, 500):
         box.recorder.refuse = lambda seen, status=status: status if seen.path.startswith("/files/") else None
-        with Client(limits=Limits(attempts=1, stall=5)) as brisk:
+        with Client(limits=Limits(attempts=1, idle=5)) as brisk:
             reader = open_box(box, brisk, token="")
             assert fetched(reader, brisk, tmp_path / str(status)) == files
 

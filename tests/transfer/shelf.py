@@ -21,7 +21,7 @@ from onelight.route import Route, Source
 from onelight.transfer import Ledger, Outcome, Progress, download, plan_download
 
 SESSION = "lab/Subjects/Cori/2016-12-14/001"
-QUICK = Limits(connect=5, stall=1, attempts=4, pause=0.01, longest_wait=5)
+QUICK = Limits(connect=5, idle=1, attempts=4, pause=0.01, longest_wait=5)
 
 
 def entry(name: str, url: str = "", content: bytes | None = None, *, size: bool = True, md5: bool = True) -> Entry:

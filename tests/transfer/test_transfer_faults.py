@@ -221,7 +221,7 @@ def server() -> Iterator[WebServer]:
 
 def by_two_routes(server: WebServer, folder: Path, wanted: Entry) -> Outcome:
     routes = (Route(f"{server.url}/one"), Route(f"{server.url}/two"))
-    return fetch([wanted], folder, sources={wanted.path: routes}, limits=Limits(stall=1, attempts=2, pause=0.01))[0]
+    return fetch([wanted], folder, sources={wanted.path: routes}, limits=Limits(idle=1, attempts=2, pause=0.01))[0]
 
 
 @pytest.mark.parametrize(
