@@ -12,6 +12,7 @@ cannot address. Fields are always parsed and then compared as wholes: ``spikes``
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -32,7 +33,7 @@ _FILE = re.compile(
 )
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\:]")
 # Names of devices on Windows, whatever follows the first dot (ntpath.isreserved).
-_RESERVED = re.compile(r"con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]", re.IGNORECASE)
+_RESERVED = re.compile(r"con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]", re.IGNORECASE)
 # Windows cannot save these, and "~" stands for "/" in the names of figshare files.
 _UNSHAREABLE = re.compile(r'[*?"<>|~]')
 
@@ -354,10 +355,24 @@ def sharing_problems(session: Session, path: str) -> list[str]:
     bad = sorted(set(_UNSHAREABLE.findall(path)))
     if bad:
         problems.append(f"the name has {' '.join(bad)}, which some systems and repositories cannot hold")
-    reserved = [part for part in path.split("/") if _RESERVED.fullmatch(part.partition(".")[0])]
-    if reserved:
-        problems.append(f"'{reserved[0]}' is the name of a device on Windows")
-    return problems
+    return problems + _devices(path)
+
+
+def windows_problems(path: str) -> list[str]:
+    """Say what Windows cannot hold of a path that other systems can.
+
+    Examples
+    --------
+    >>> windows_problems("lab/Subjects/s/2016-12-14/001/alf/con.times.npy")
+    ["'con.times.npy' is the name of a device on Windows"]
+    """
+    bad = sorted(set(_UNSHAREABLE.findall(path)) - {"~"})
+    return ([f"the name has {' '.join(bad)}, which Windows cannot hold"] if bad else []) + _devices(path)
+
+
+def _devices(path: str) -> list[str]:
+    reserved = [part for part in path.split("/") if _RESERVED.fullmatch(part.partition(".")[0].rstrip(" "))]
+    return [f"{printable(reserved[0])} is the name of a device on Windows"] if reserved else []
 
 
 def _name_problems(what: str, name: str) -> list[str]:
@@ -390,6 +405,7 @@ def _why_not_file(name: str) -> str:
     return f"it has {len(fields)} field{'s'[: len(fields) != 1]} between dots, and needs three or more"
 
 
+@functools.lru_cache(maxsize=4096)  # the parts of paths repeat: lab, subject, date, alf
 def _unsafe(part: str) -> str:  # noqa: PLR0911 - a list of rules, each with its reason
     if part == "":
         return "it is absolute, or has an empty part"

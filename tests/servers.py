@@ -26,6 +26,7 @@ import struct
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,31 @@ AgNIADBFAiBhgp1GV3czVuLn32yMzASQSNDeoTQ0tgzSpCd2wVpRAgIhAOIrLD2d
 49o/UNrSbU1lpWWFSZXEpX0cTKl1JWNkwR1K
 -----END CERTIFICATE-----
 """
+# Of the same key: one that was good in the year 2000 only, and one of another host.
+EXPIRED = """\
+-----BEGIN CERTIFICATE-----
+MIIBZDCCAQugAwIBAgIBAjAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
+c3QwHhcNMDAwMTAxMDAwMDAwWhcNMDEwMTAxMDAwMDAwWjAUMRIwEAYDVQQDDAls
+b2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARqBdNwIBTJCLeDLMAY
+U4GKZr2GYpKm59SBUBiIoy0CEASwWP0oMp4Pm7i8sO7uvlt9dOSRinXF87BbkyMR
+Xlkro04wTDAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwDwYDVR0TAQH/BAUw
+AwEB/zAdBgNVHQ4EFgQUzTEnjwTO045ovbzeSR46S3bqQBUwCgYIKoZIzj0EAwID
+RwAwRAIgLsOvkQMGYHB8FMesS+5jMEnkVUzQsF1lFCnChtufPLgCIF2E5YwAUdgv
+ZLSR5p/vldxGvgJO7aKQhVA7p8X1WLhn
+-----END CERTIFICATE-----
+"""
+ELSEWHERE = """\
+-----BEGIN CERTIFICATE-----
+MIIBaTCCAQ+gAwIBAgIBAzAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
+c3QwIBcNMDAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
+CWxvY2FsaG9zdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABGoF03AgFMkIt4Ms
+wBhTgYpmvYZikqbn1IFQGIijLQIQBLBY/Sgyng+buLyw7u6+W3105JGKdcXzsFuT
+IxFeWSujUDBOMBwGA1UdEQQVMBOCEWVsc2V3aGVyZS5leGFtcGxlMA8GA1UdEwEB
+/wQFMAMBAf8wHQYDVR0OBBYEFM0xJ48EztOOaL283kkeOkt26kAVMAoGCCqGSM49
+BAMCA0gAMEUCIQCSvuHoAMuEg5ys41QwiiIkv27Jhjw52Nxgszs8aBsFcQIgYN4b
+UIwf7h+C1xCRiHZh57AjyrrLmZErwg03eV4BcGU=
+-----END CERTIFICATE-----
+"""
 PRIVATE_KEY = """\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg4S6KOsG37U1eaS1e
@@ -67,6 +93,7 @@ class Request:
     body: bytes = b""
     peer: tuple[str, int] = ("", 0)
     status: int = 0  # of the answer
+    moment: float = field(default_factory=time.monotonic)  # of its arrival
 
     @property
     def path(self) -> str:
@@ -76,6 +103,12 @@ class Request:
     def range_start(self) -> int | None:
         found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("range", ""))
         return int(found[1]) if found else None
+
+    @property
+    def range_end(self) -> int | None:
+        """The byte after the last one that was asked for; None for all the rest."""
+        found = re.fullmatch(r"bytes=\d+-(\d+)", self.headers.get("range", ""))
+        return int(found[1]) + 1 if found else None
 
 
 class Hangup(Exception):
@@ -113,8 +146,10 @@ class Exchange:
                 yield data
 
     def head(self, status: int, headers: Mapping[str, object] | None = None) -> None:
+        """Send the head of an answer; a header with several values is sent as often."""
         lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Whatever')}"]
-        lines += [f"{name}: {value}" for name, value in {"Date": formatted_date(), **(headers or {})}.items()]
+        for name, value in {"Date": formatted_date(), **(headers or {})}.items():
+            lines += [f"{name}: {each}" for each in (value if isinstance(value, tuple) else (value,))]
         self.request.status = status
         self.send(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
 
@@ -148,8 +183,16 @@ class WebServer:
         ``strong``, ``weak`` or ``none``.
     ranges, if_range : bool
         Whether Range and If-Range are honoured.
+    last_modified : str
+        Sent as ``Last-Modified``, if there is one.
     tls : bool
-        Whether it speaks https, with :data:`CERTIFICATE`.
+        Whether it speaks https.
+    certificate : str
+        With which; of :data:`PRIVATE_KEY`.
+    newest : ssl.TLSVersion, optional
+        No newer version of TLS is spoken.
+    goaways : int
+        So many connections speak HTTP/2, give half of the file that is asked for, and are sent away with GOAWAY.
     root : Path, optional
         Folder to serve what ``files`` does not have.
 
@@ -171,10 +214,15 @@ class WebServer:
         etag: str = "strong",
         ranges: bool = True,
         if_range: bool = True,
+        last_modified: str = "",
         tls: bool = False,
+        certificate: str = CERTIFICATE,
+        newest: ssl.TLSVersion | None = None,
+        goaways: int = 0,
         root: Path | None = None,
     ) -> None:
         self.etag, self.ranges, self.if_range, self.root = etag, ranges, if_range, root
+        self.last_modified, self.goaways, self.sent_away = last_modified, goaways, 0
         self.files: dict[str, bytes | Path] = {}
         self.faults: dict[str, Sequence[Fault]] = {}
         self.requests: list[Request] = []
@@ -185,7 +233,7 @@ class WebServer:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._context = _tls_context() if tls else None
+        self._context = _tls_context(certificate, newest) if tls else None
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._accepting = threading.Thread(target=self._accept)
@@ -262,7 +310,11 @@ class WebServer:
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._context is not None:
+                self._context.set_alpn_protocols(["h2"] if self.sent_away < self.goaways else ["http/1.1"])
                 connection = self._context.wrap_socket(plain, server_side=True)
+                if connection.selected_alpn_protocol() == "h2":
+                    self.sent_away += 1
+                    _go_away(self, connection)
             with connection.makefile("rb") as stream:
                 while not self.stopping.is_set():
                     exchange = self._read(connection, stream, peer)
@@ -315,13 +367,43 @@ class WebServer:
             fault(exchange)
 
 
-def _tls_context() -> ssl.SSLContext:
+def _tls_context(certificate: str, newest: ssl.TLSVersion | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "server.pem"
-        path.write_text(CERTIFICATE + PRIVATE_KEY)
+        path.write_text(certificate + PRIVATE_KEY)
         context.load_cert_chain(path)
+    if newest is not None:
+        context.set_ciphers("ALL:@SECLEVEL=0")  # without this, old versions are not even offered
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of old versions, and this is one
+            context.minimum_version = ssl.TLSVersion.TLSv1
+            context.maximum_version = newest
     return context
+
+
+def _go_away(server: WebServer, connection: ssl.SSLSocket) -> None:
+    """Speak just enough HTTP/2 to begin an answer and break it off as a server does that is shut down."""
+
+    def frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
+        return len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
+
+    with connection.makefile("rb") as stream:
+        stream.read(len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+        connection.sendall(frame(4, 0, 0, b""))  # SETTINGS
+        while header := stream.read(9):
+            stream.read(int.from_bytes(header[:3], "big"))
+            if header[3] == 1:  # HEADERS: the request. Which one matters little here: there is one file
+                break
+    content = next(iter(server.files.values()))
+    body = b"".join(Exchange(server, connection, Request("GET", "/", {}), content).read(0, 40_000))
+    length = str(len(content) if isinstance(content, bytes) else content.stat().st_size).encode()
+    # ":status: 200" and "content-length", as HPACK has them (RFC 7541, appendix A).
+    connection.sendall(frame(1, 4, 1, b"\x88\x0f\x0d" + bytes([len(length)]) + length))
+    for at in range(0, len(body), 10_000):
+        connection.sendall(frame(0, 0, 1, body[at : at + 10_000]))
+    connection.sendall(frame(7, 0, 0, bytes([0, 0, 0, 1]) + bytes(4)))  # GOAWAY
+    raise Hangup
 
 
 # What a server may do
@@ -337,6 +419,8 @@ def Good(exchange: Exchange) -> None:  # noqa: N802 - reads as the name of a beh
         exchange.answer(404, b"<html><title>404 Not Found</title></html>")
         return
     headers: dict[str, object] = {"Accept-Ranges": "bytes"} if exchange.server.ranges else {}
+    if exchange.server.last_modified:
+        headers["Last-Modified"] = exchange.server.last_modified
     if exchange.etag:
         headers["ETag"] = exchange.etag
         if request.headers.get("if-none-match") == exchange.etag:
@@ -348,8 +432,12 @@ def Good(exchange: Exchange) -> None:  # noqa: N802 - reads as the name of a beh
     elif start >= exchange.size:
         exchange.answer(416, b"", {"Content-Range": f"bytes */{exchange.size}"})
     else:
-        headers["Content-Range"] = f"bytes {start}-{exchange.size - 1}/{exchange.size}"
-        _body(exchange, 206, headers, start)
+        end = min(request.range_end or exchange.size, exchange.size)
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{exchange.size}"
+        headers["Content-Length"] = end - start
+        exchange.head(206, headers)
+        for data in exchange.read(start, end):
+            exchange.send(data)
 
 
 def _start(exchange: Exchange) -> int | None:
@@ -358,7 +446,9 @@ def _start(exchange: Exchange) -> int | None:
     condition = exchange.request.headers.get("if-range")
     if start is None or not exchange.server.ranges:
         return None
-    is_same = condition is None or (condition == exchange.etag and not condition.startswith("W/"))
+    is_same = condition in (None, exchange.server.last_modified or None) or (
+        condition == exchange.etag and not exchange.etag.startswith("W/")
+    )
     return start if is_same or not exchange.server.if_range else None
 
 
@@ -421,6 +511,66 @@ def chunked(after: int | None = None) -> Fault:
     return fault
 
 
+def garbled(after: int) -> Fault:
+    """Send the body in chunks, and then something that is none."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.head(200, {"Transfer-Encoding": "chunked", **({"ETag": exchange.etag} if exchange.etag else {})})
+        for data in exchange.read(0, after):
+            exchange.send(b"%x\r\n%s\r\n" % (len(data), data))
+        exchange.send(b"this is no chunk\r\n" * 3)
+        exchange.hang_up()
+
+    return fault
+
+
+def stating(*lengths: object) -> Fault:
+    """Send all of the file, with these for ``Content-Length``; ``{}`` in them is the true one."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.head(200, {"Content-Length": tuple(str(text).replace("{}", str(exchange.size)) for text in lengths)})
+        for data in exchange.read(0, exchange.size):
+            exchange.send(data)
+        exchange.hang_up()
+
+    return fault
+
+
+def beyond_its_length(by: int) -> Fault:
+    """Send all of the file and, after the end that was stated, more."""
+
+    def fault(exchange: Exchange) -> None:
+        Good(exchange)
+        exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong".ljust(by, b"!"))
+
+    return fault
+
+
+def broken_record(after: int) -> Fault:
+    """Over TLS, send so many bytes of the body, and then a record that does not decrypt."""
+
+    def fault(exchange: Exchange) -> None:
+        headers: dict[str, object] = {"ETag": exchange.etag} if exchange.etag else {}
+        _body(exchange, 200, headers, 0, after)
+        with socket.socket(fileno=os.dup(exchange.connection.fileno())) as plain:
+            plain.sendall(b"\x17\x03\x03\x00\x40" + bytes(64))
+        exchange.server.stopping.wait(0.1)
+        exchange.hang_up()
+
+    return fault
+
+
+def endless_headers(pause: float) -> Fault:
+    """Send header after header, and never the empty line."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.send(b"HTTP/1.1 200 OK\r\n")
+        while not exchange.server.stopping.wait(pause):
+            exchange.send(b"X-More: " + b"x" * 100 + b"\r\n")
+
+    return fault
+
+
 def short(by: int) -> Fault:
     """Have fewer bytes than the file should, and say so consistently."""
     return lambda exchange: exchange.answer(200, b"".join(exchange.read(0, exchange.size - by)))
@@ -469,7 +619,7 @@ def stall(after: int) -> Fault:
 
     def fault(exchange: Exchange) -> None:
         start = _start(exchange) or 0
-        headers = {"Content-Length": exchange.size - start}
+        headers: dict[str, object] = {"Content-Length": exchange.size - start}
         if start:
             headers["Content-Range"] = f"bytes {start}-{exchange.size - 1}/{exchange.size}"
         if exchange.etag:
@@ -503,15 +653,18 @@ def drip(pause: float, piece: int = PIECE) -> Fault:
     """Serve well, but piece by piece with pauses."""
 
     def fault(exchange: Exchange) -> None:
-        start = _start(exchange) or 0
-        headers: dict[str, object] = {"Content-Length": exchange.size - start}
-        if start:
-            headers["Content-Range"] = f"bytes {start}-{exchange.size - 1}/{exchange.size}"
+        asked = _start(exchange)
+        start, end = asked or 0, exchange.size
+        if asked is not None:
+            end = min(exchange.request.range_end or end, end)
+        headers: dict[str, object] = {"Content-Length": end - start}
+        if asked is not None:
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{exchange.size}"
         if exchange.etag:
             headers["ETag"] = exchange.etag
-        exchange.head(206 if start else 200, headers)
-        for at in range(start, exchange.size, piece):
-            for data in exchange.read(at, min(at + piece, exchange.size)):
+        exchange.head(200 if asked is None else 206, headers)
+        for at in range(start, end, piece):
+            for data in exchange.read(at, min(at + piece, end)):
                 exchange.send(data)
             exchange.server.stopping.wait(pause)
 
@@ -523,6 +676,31 @@ def gzipped(exchange: Exchange) -> None:
     exchange.answer(
         200, gzip.compress(b"".join(exchange.read(0, exchange.size)), 1), {"Content-Encoding": "gzip", "ETag": '"gz"'}
     )
+
+
+def gzipped_cut(after: int) -> Fault:
+    """Compress, and send only so many bytes of it."""
+
+    def fault(exchange: Exchange) -> None:
+        zipped = gzip.compress(b"".join(exchange.read(0, exchange.size)), 1)
+        exchange.head(200, {"Content-Encoding": "gzip", "Content-Length": len(zipped), "ETag": '"gz"'})
+        exchange.send(zipped[:after])
+        exchange.hang_up()
+
+    return fault
+
+
+def gzipped_range(exchange: Exchange) -> None:
+    """Answer a range with these bytes of the compressed form, as some caches do."""
+    start = _start(exchange) or 0
+    zipped = gzip.compress(b"".join(exchange.read(0, exchange.size)), 1)
+    headers = {"Content-Encoding": "gzip", "Content-Range": f"bytes {start}-{len(zipped) - 1}/{len(zipped)}"}
+    exchange.answer(206, zipped[start:], headers)
+
+
+def bomb(size: int) -> Fault:
+    """Send few bytes that become so many when they are unpacked."""
+    return lambda exchange: exchange.answer(200, gzip.compress(bytes(size)), {"Content-Encoding": "gzip"})
 
 
 def wrong_range(shift: int) -> Fault:
@@ -552,14 +730,35 @@ def no_content_range(exchange: Exchange) -> None:
     _body(exchange, 206, {}, start)
 
 
+def wrong_total(by: int) -> Fault:
+    """Answer a range with its bytes, and say that the file has another length."""
+
+    def fault(exchange: Exchange) -> None:
+        start = _start(exchange) or 0
+        headers: dict[str, object] = {"ETag": exchange.etag} if exchange.etag else {}
+        headers["Content-Range"] = f"bytes {start}-{exchange.size - 1}/{exchange.size + by}"
+        _body(exchange, 206, headers, start)
+
+    return fault
+
+
+def several_parts(exchange: Exchange) -> None:
+    """Answer one range in the form for several."""
+    start = _start(exchange) or 0
+    part = f"--THIS\r\nContent-Range: bytes {start}-{exchange.size - 1}/{exchange.size}\r\n\r\n".encode()
+    body = part + b"".join(exchange.read(start, exchange.size)) + b"\r\n--THIS--\r\n"
+    exchange.answer(206, body, {"Content-Type": "multipart/byteranges; boundary=THIS", "ETag": exchange.etag})
+
+
 def to_ranges(fault: Fault) -> Fault:
     """Misbehave only where a range is asked for."""
     return lambda exchange: (Good if exchange.request.range_start is None else fault)(exchange)
 
 
-def redirect(target: str, number: int = 302) -> Fault:
-    """Send the client elsewhere."""
-    return lambda exchange: exchange.answer(number, b"", {"Location": target})
+def redirect(target: str, number: int = 302, **headers: object) -> Fault:
+    """Send the client elsewhere; ``set_cookie`` becomes ``Set-Cookie``."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda exchange: exchange.answer(number, b"", {"Location": target, **named})
 
 
 def then_swap(fault: Fault, content: bytes) -> Fault:

@@ -11,28 +11,41 @@ from __future__ import annotations
 
 import os
 import random
-import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import IO
 from urllib.parse import urljoin, urlsplit
 
-from onelight.client.answers import PASSING, Response, raise_for_status, refuse_redirect, retry_after, server_message
-from onelight.client.engine import Engine, FilePart, Job, Limits, NoConnection, Pipe, Sink, Untrusted, interrupted
+from onelight.client.answers import (
+    PASSING,
+    Challenged,
+    Response,
+    Walled,
+    raise_for_status,
+    refuse_redirect,
+    retry_after,
+    server_message,
+)
+from onelight.client.engine import Engine, NoConnection, Untrusted
+from onelight.client.job import Feed, FilePart, Job, Limits, Pipe, Sink, interrupted
 from onelight.errors import OneError, RateLimited, TransferError, Unreachable, UnsafeData
 from onelight.route import Credential, Route, check_url, origin_of, redact
 from onelight.version import __version__
 
 __all__ = [
     "PASSING",
+    "Challenged",
     "Client",
     "FilePart",
     "Limits",
     "NoConnection",
     "Response",
     "Sink",
+    "Walled",
+    "Wanted",
     "raise_for_status",
     "retry_after",
     "server_message",
@@ -42,18 +55,37 @@ USER_AGENT = f"onelight/{__version__}"
 MAX_REDIRECTS = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A small answer that is wanted, for :meth:`Client.gather`.
+
+    Parameters
+    ----------
+    route : Route
+        Where it is; redirects are followed as everywhere.
+    limit : int
+        Bytes that are expected at the most.
+    done : callable
+        Called once, with the answer, or with None where none came that could be used.
+    """
+
+    route: Route
+    limit: int
+    done: Callable[[Response | None], None]
+
+
 class Client:
     """The one HTTP client; safe to use from any number of threads.
 
     Parameters
     ----------
-    connections : int
-        Connections to one host at a time.
+    connections : int, optional
+        Connections to one host at a time; None adapts their number to what pays.
     limits : Limits
         Time-outs and retries.
     """
 
-    def __init__(self, *, connections: int = 8, limits: Limits | None = None) -> None:
+    def __init__(self, *, connections: int | None = None, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self._connections = connections
         self._lock = threading.Lock()
@@ -156,52 +188,66 @@ class Client:
             raise_for_status(response, "GET")
             challenge = response.headers.get("x-amzn-waf-action")
             reason = f", a firewall's {challenge} for browsers" if challenge else ""
-            raise TransferError(f"{redact(response.url)} answered {response.status} without data{reason}")
+            kind = Challenged if challenge or response.status == 202 else TransferError
+            raise kind(
+                f"{redact(response.url)} answered {response.status} without data{reason}",
+                hint="Try again later, or from another network; tell whoever shares the repository",
+            )
         return response
 
-    def collect(self, route: Route, limit: int, done: Callable[[Response | None], None]) -> None:
-        """Ask for the bytes of one address, to be kept in memory, without waiting and without repeating.
-
-        For many small files, where a thread that waits for each would cost more than the transfer itself.
+    def gather(self, wanted: Iterable[Wanted | None]) -> None:
+        """Get many small answers, each kept in memory, without a thread for each and without repeating any.
 
         Parameters
         ----------
-        route : Route
-            Where the bytes are; redirects are followed as everywhere.
-        limit : int
-            Bytes that are expected at the most.
-        done : callable
-            Called once, from the client's own thread, with an answer of status 200 and its body, or with None where
-            anything else came of it. It must neither wait nor raise.
+        wanted : iterable of Wanted or None
+            Advanced, as there is room for more requests, by the client's own thread, which also calls ``done`` of
+            each: neither must wait. None means that nothing can be asked for until :meth:`poke` is called.
+
+        Raises
+        ------
+        Interrupted
+            If the client is closed meanwhile.
         """
+        engine = self._running_engine()
+        feed = Feed(None if want is None else self._small_job(want, want.route.url, 0) for want in wanted)
+        engine.feed(feed)
+        try:
+            feed.done.wait()
+        except BaseException:  # Ctrl-C: nothing must go on behind the caller's back
+            engine.starve(feed)
+            raise
+        if feed.error is not None:
+            raise feed.error
 
-        def answered(job: Job) -> None:
-            hop[0] += 1
+    def poke(self) -> None:
+        """Let :meth:`gather` go on that had nothing to ask for; from any thread."""
+        self._running_engine().poke()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Let the client's own thread call a function, which must neither wait nor raise; from any thread."""
+        self._running_engine().call(function)
+
+    def _small_job(self, want: Wanted, url: str, hops: int) -> Job:
+        sent_to, headers = _authorise(url, want.route.credential, {})
+        job = Job("GET", sent_to, headers, self.limits, url, waits=False)
+        job.limit = want.limit
+
+        def follow(ended: Job) -> Job | None:
+            answer = ended.response if ended.error is None else None
             try:
-                if job.error is None:
-                    self._note_gate(job.response)
-                    following = _following(job.response, job.response.url, route, "GET")
-                    if following is not None and hop[0] <= MAX_REDIRECTS:
-                        start(following)
-                        return
-            except OneError:  # told by whoever asks again, in a way that can be told
-                done(None)
-                return
-            good = job.error is None and job.response.status == 200
-            if good:
-                job.response.body = bytes(job.kept)
-            done(job.response if good else None)
+                if answer is not None:
+                    self._note_gate(answer)
+                    following = _following(answer, url, want.route, "GET")
+                    if following is not None and hops < MAX_REDIRECTS and not self._gate(following):
+                        return self._small_job(want, following, hops + 1)
+            except OneError:
+                answer = None  # told by whoever asks again, in a way that can be told
+            want.done(answer)
+            return None
 
-        def start(url: str) -> None:
-            sent_to, headers = _authorise(url, route.credential, {})
-            job = Job("GET", sent_to, headers, None, None, self.limits, shown=url, limit=limit, told=answered)
-            if self._aborted.is_set() or self._gate(url) > 0:
-                done(None)
-            else:
-                self._running_engine().submit(job)
-
-        hop = [0]
-        start(route.url)
+        job.follow = follow
+        return job
 
     def spool(self, route: Route, limit: int) -> tuple[IO[bytes], dict[str, str]]:
         """Get the bytes of one address into a temporary file, repeating the request where that may help.
@@ -233,7 +279,7 @@ class Client:
     def gives_up(self, error: OneError, attempt: int) -> bool:
         """Tell whether this try was the last: fewer for a server nobody reaches, one for one not to trust."""
         tries = min(3, self.limits.attempts) if isinstance(error, NoConnection) else self.limits.attempts
-        return attempt >= tries or isinstance(error, Untrusted)
+        return attempt >= tries or isinstance(error, (Untrusted, Challenged))
 
     def pause(self, error: OneError, attempt: int) -> None:
         """Wait before a request is sent again: as long as the server asks, else longer each time.
@@ -245,11 +291,21 @@ class Client:
         Interrupted
             If the client is closed meanwhile.
         """
+        self.wait(self.patience(error, attempt))
+
+    def patience(self, error: OneError, attempt: int) -> float:
+        """Return for how many seconds to wait before a request is sent again.
+
+        Raises
+        ------
+        RateLimited
+            If the server asks for more patience than is reasonable within one command.
+        """
         if isinstance(error, RateLimited) and error.retry_after > self.limits.longest_wait:
             raise error
         backoff = min(60.0, self.limits.pause * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         asked = error.retry_after if isinstance(error, RateLimited) else 0.0
-        self.wait(max(backoff, asked))
+        return float(max(backoff, asked))
 
     def _note_gate(self, response: Response) -> None:
         """Remember that a server asks for patience: whoever wants something of it waits, not only this request."""
@@ -273,12 +329,13 @@ class Client:
         if seconds > 0:
             self.wait(seconds * random.uniform(1.0, 1.05))  # noqa: S311 - jitter
 
-    def widen(self, connections: int) -> None:
-        """Allow at least so many connections to one host at a time."""
+    def connect(self, connections: int | None) -> None:
+        """Set the number of connections to one host at a time; None adapts it."""
         with self._lock:
-            self._connections = max(self._connections, connections)
-            if self._engine is not None:
-                self._engine.connections = self._connections
+            if connections != self._connections:
+                self._connections = connections
+                if self._engine is not None:
+                    self._engine.connect(connections)
 
     def wait(self, seconds: float) -> None:
         """Wait, unless the client is closed meanwhile.
@@ -302,7 +359,7 @@ class Client:
             sent_to, sent_headers = _authorise(url, route.credential, headers)
             pipe = Pipe() if sink is not None else None
             told = pipe.end if pipe is not None else None
-            job = Job(method, sent_to, sent_headers, body, pipe, self.limits, shown=url, told=told)
+            job = Job(method, sent_to, sent_headers, self.limits, url, body=body, pipe=pipe, told=told)
             response = self._run(job, sink)
             self._note_gate(response)
             following = _following(response, url, route, method)
@@ -319,7 +376,7 @@ class Client:
         try:
             if job.pipe is not None and sink is not None:
                 job.pipe.pour(sink, lambda: engine.resume(job))
-            job.done.wait()
+            job.wait()
         except BaseException:  # Ctrl-C, or a sink that refuses: nothing must go on behind the caller's back
             engine.cancel(job)
             raise
@@ -349,7 +406,11 @@ def _following(response: Response, url: str, route: Route, method: str) -> str |
     if response.status not in (301, 302, 303, 307, 308) or not target or method not in ("GET", "HEAD"):
         return None
     following = urljoin(url, target)
-    check_url(following, trusted=route.url)
+    try:
+        check_url(following, trusted=route.url)
+    except UnsafeData as error:
+        error.hint = error.hint or "Nothing was fetched; tell whoever runs this server"
+        raise
     if url.startswith("https:") and following.startswith("http:"):
         raise UnsafeData(
             f"{redact(url)} redirects to {redact(following)}, without encryption",
@@ -374,6 +435,8 @@ class _Spool:
     """A sink that keeps bytes in memory, and in a temporary file once they are many."""
 
     def __init__(self, limit: int) -> None:
+        import tempfile  # takes a while, and is rarely needed
+
         self.stream: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # noqa: SIM115 - the caller closes it
         self._left = limit
 

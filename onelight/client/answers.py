@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
-import http.client
+import http
 import json
 import re
 import time
@@ -50,12 +49,20 @@ class Response:
         return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
+class Walled(AccessDenied):
+    """A page that refuses, in place of words of the server's own: a firewall may have written it."""
+
+
+class Challenged(Unreachable):
+    """A firewall that wants to see a browser. To ask again at the same address does not help."""
+
+
 def raise_for_status(response: Response, method: str) -> None:
     """Raise the error that fits a status of 400 or more, with the words of the server."""
     status = response.status
     if status < 400:
         return
-    where = f"{redact(response.url)} answered {status} {http.client.responses.get(status, '')}".rstrip()
+    where = f"{redact(response.url)} answered {status} {_phrase(status)}".rstrip()
     said = server_message(response)
     message = f"{where}: {said}" if said else where
     wait = retry_after(response.headers)
@@ -63,13 +70,25 @@ def raise_for_status(response: Response, method: str) -> None:
         raise RateLimited(message, hint=f"Come back in {round(wait)} s: the same command continues", retry_after=wait)
     if status in PASSING:
         raise Unreachable(message, hint="This usually passes: try the same command again in a while")
-    if status in (401, 403, 407):
+    if status == 401:
+        hint = "Give this repository a token or a password that is valid: onelight add-repo --help says how"
+        raise AccessDenied(message, hint=hint)
+    if status == 403 and response.body.lstrip()[:1] == b"<":
+        raise Walled(message, hint="Check the token or password of this repository, or try again later")
+    if status in (403, 407):
         raise AccessDenied(message, hint="Check the token or password of this repository")
     if status in (404, 410):
         raise NotFound(message, hint="Check the address of this repository")
     if status in (413, 507):
         raise QuotaExceeded(message, hint="Make room on the server, or share fewer or smaller files")
     raise RepositoryError(f"{message} (to {method})", hint="Check the address of this repository")
+
+
+def _phrase(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return ""
 
 
 def refuse_redirect(response: Response, method: str) -> None:
@@ -116,6 +135,8 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
 
 
 def _http_date(text: str) -> float | None:
+    import email.utils  # takes a while, and is rarely needed
+
     try:
         moment = email.utils.parsedate_to_datetime(text)
     except (TypeError, ValueError):

@@ -1,95 +1,44 @@
 """The thread that drives every connection through libcurl; the only file that knows libcurl.
 
 libcurl's multi interface on a selector (``socket_action``): of twelve clients measured side by side it moves many
-small files fastest (docs/benchmarks.md). Callers hand in a :class:`Job` and are told when it is done.
+small files fastest (docs/benchmarks.md). Callers hand in a :class:`Job` and are told when it is done, or a
+:class:`Feed` of small ones, from which the thread takes as many as there are connections for. What a feed does with an
+answer is done by this thread, too: Python runs one thread at a time, and handing 20 kB to another costs three times
+what their md5 and their file cost.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import itertools
 import os
-import queue
+import re
+import select
 import selectors
 import socket
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import IO, Any, Protocol
+import weakref
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
-from onelight.client.answers import MAX_ERROR_BODY, Response
-from onelight.errors import Interrupted, OneError, TransferError, Unreachable, UnsafeData
+from onelight.client.budget import Budget
+from onelight.client.job import Feed, FilePart, Job, Limits, interrupted
+from onelight.errors import OneError, Unreachable, UnsafeData
 from onelight.route import redact
 
-MAX_BODY = 256 * 1024 * 1024
 _SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_SUPPRESS_CONNECT_HEADERS of curl/curl.h, which pycurl 7.49 does not name
-_PAUSE = 0x10000001  # CURL_WRITEFUNC_PAUSE of curl/curl.h
 # libcurl's own numbers (curl/curl.h), by what they mean for the user.
 _NEVER_ARRIVED = {5: "the proxy's name is unknown", 6: "its name is unknown", 7: "nobody answers there"}
 _CERTIFICATE = {35, 51, 53, 54, 58, 59, 60, 64, 66, 77, 80, 83, 90, 91}
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long to wait, and how often to try.
-
-    Parameters
-    ----------
-    connect : float
-        Seconds to wait for a connection.
-    idle : float
-        Seconds for which fewer than ``floor`` bytes a second may move before a connection counts as lost.
-    floor : float
-        Bytes a second; 1 means that only silence counts.
-    total : float
-        Seconds that one file or one answer may take in all, its repetitions included; 0 for no limit.
-    attempts : int
-        Tries of one request without progress.
-    pause : float
-        Seconds before the first repetition; doubled each time, up to a minute, with jitter.
-    longest_wait : float
-        Longest ``Retry-After`` that is waited for; beyond it the command ends and says when to come back.
-    """
-
-    connect: float = 10.0
-    idle: float = 60.0
-    floor: float = 1024.0
-    total: float = 0.0
-    attempts: int = 4
-    pause: float = 0.5
-    longest_wait: float = 600.0
-
-
-class Sink(Protocol):
-    """Where the bytes of a successful answer go. Both methods are called in the thread that asked for them."""
-
-    def begin(self, response: Response) -> None:
-        """Take note of status and headers; raise to refuse the answer."""
-
-    def write(self, data: bytes) -> None:
-        """Take the next bytes; raise to stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class FilePart:
-    """Bytes of a file to be sent: from ``offset``, ``length`` of them.
-
-    Parameters
-    ----------
-    stream : binary file
-        An open file of its own, not shared with another part that is sent at the same time.
-    sent : callable, optional
-        Called with the bytes of each block as it is sent.
-    """
-
-    stream: IO[bytes]
-    offset: int
-    length: int
-    sent: Callable[[bytes], None] | None = None
+_RESET = re.compile("reset|SYSCALL|unexpected eof", re.IGNORECASE)
+_PROXY_HINT = "Check the proxy that the environment names (http_proxy, https_proxy, no_proxy)"
+_CUT = {18, 52, 55, 56, 92}  # connections that were lost after they had been made
+_FLUSH = 0.005  # seconds for which bytes may wait for more of their kind
 
 
 class NoConnection(Unreachable):
@@ -100,171 +49,48 @@ class Untrusted(Unreachable):
     """A server whose certificate does not hold: asking again does not help, and asking without is not done."""
 
 
-class Pipe:
-    """Takes bytes from the thread of the client to the one that asked, so that hashing and disks stall no connection.
+class Engine:
+    """The thread that drives every connection, by libcurl's multi interface on a selector.
 
     Parameters
     ----------
-    most : int
-        Bytes that may lie in it; beyond that libcurl is told to pause this transfer until half of them are taken.
+    connections : int, optional
+        Connections to one host; None adapts their number (:mod:`onelight.client.budget`).
     """
 
-    def __init__(self, most: int = 8 << 20) -> None:
-        self._items: queue.SimpleQueue[Response | bytes | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._most = most
-        self._size = 0
-        self._paused = False
-
-    def begin(self, response: Response) -> None:
-        """Pass on that the bytes begin."""
-        self._items.put(replace(response, headers=dict(response.headers)))
-
-    def write(self, data: bytes) -> bool:
-        """Pass on bytes; False if there is no room, and they have to be offered again."""
-        with self._lock:
-            if self._size >= self._most:
-                self._paused = True
-                return False
-            self._size += len(data)
-        self._items.put(data)
-        return True
-
-    def end(self, _: Job) -> None:
-        """Pass on that nothing more comes."""
-        self._items.put(None)
-
-    def pour(self, sink: Sink, more: Callable[[], None]) -> None:
-        """Give everything to a sink, in the thread that calls; ``more`` is called when a pause can end."""
-        while (item := self._items.get()) is not None:
-            if isinstance(item, Response):
-                sink.begin(item)
-                continue
-            sink.write(item)
-            with self._lock:
-                self._size -= len(item)
-                resume = self._paused and self._size <= self._most // 2
-                if resume:
-                    self._paused = False
-            if resume:
-                more()
-
-
-class Job:
-    """One request on its way: what is asked, what came so far, and the event that tells the caller."""
-
-    __slots__ = (
-        "body", "done", "error", "handle", "headers", "host", "kept", "limit", "limits",
-        "method", "pipe", "response", "told", "url",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | FilePart | None,
-        pipe: Pipe | None,
-        limits: Limits,
-        shown: str,
-        limit: int | None = None,
-        told: Callable[[Job], None] | None = None,
-    ) -> None:
-        self.method = method
-        self.url = url
-        self.host = url.partition("://")[2].partition("/")[0]
-        self.headers = headers
-        self.body = body
-        self.pipe = pipe
-        self.limits = limits
-        self.done = threading.Event()
-        self.error: BaseException | None = None
-        self.response = Response(shown)  # without a secret that the query of the address may have
-        self.kept = bytearray()
-        self.handle: Any = None
-        self.limit = MAX_BODY if limit is None else limit
-        self.told = told
-
-    def on_header(self, line: bytes) -> int | None:
-        """Take one line of the headers; at their end, let the sink look at them."""
-        text = line.decode("latin-1").strip()
-        if text.startswith("HTTP/"):
-            status = text.split(None, 2)[1]
-            self.response.status = int(status) if status.isdecimal() else 0
-            self.response.headers.clear()
-            self.kept.clear()
-        elif text:
-            name, _, value = text.partition(":")
-            self.response.headers[name.strip().lower()] = value.strip()
-        elif self.pipe is not None and self.response.status in (200, 206):
-            self.pipe.begin(self.response)
-        return None
-
-    def on_data(self, data: bytes) -> int | None:
-        """Take the next bytes of the body; 0 tells libcurl to stop."""
-        if self.pipe is not None and self.response.status in (200, 206):
-            return None if self.pipe.write(data) else _PAUSE
-        self.kept += data
-        if len(self.kept) > (self.limit if self.pipe is None and self.response.status < 400 else MAX_ERROR_BODY):
-            if self.response.status >= 400 or self.pipe is not None:
-                del self.kept[MAX_ERROR_BODY:]
-                return None
-            self.error = UnsafeData(
-                f"{redact(self.url)} sends more than {self.limit:,} bytes where an answer was expected"
-            )
-            return 0
-        return None
-
-    def on_read(self, size: int) -> bytes:
-        """Give the next bytes to be sent."""
-        try:
-            return self._read_part(self.body, size) if isinstance(self.body, FilePart) else b""
-        except Exception as error:  # noqa: BLE001 - handed to the caller, who waits in another thread
-            self.error = error
-            return b""  # fewer bytes than were announced: libcurl ends the request
-
-    @staticmethod
-    def _read_part(part: FilePart, size: int) -> bytes:
-        left = part.offset + part.length - part.stream.tell()
-        data = part.stream.read(min(size, max(left, 0)))
-        if left > 0 and not data:
-            raise TransferError(
-                f"the file changed while it was sent: {left:,} bytes of it are gone",
-                hint="Run the command again once nothing writes to it any more",
-            )
-        if part.sent is not None and data:
-            part.sent(data)
-        return data
-
-
-class Engine:
-    """The thread that drives every connection, by libcurl's multi interface on a selector."""
-
-    def __init__(self, connections: int) -> None:
+    def __init__(self, connections: int | None = None) -> None:
         import pycurl  # first used here, so that commands without a network do not pay for it
 
         self.pid = os.getpid()
         self._curl = pycurl
-        self._queue: deque[tuple[str, Job]] = deque()
+        self._queue: deque[tuple[str, Any]] = deque()
         self._jobs: dict[Any, Job] = {}
         self._idle: list[Any] = []
-        self.connections = connections
+        self._quick: list[_Quick] = []
+        self._connections = connections
         # libcurl would queue as well, but its time-out for connecting runs while a request waits for its turn.
         self._waiting: dict[str, deque[Job]] = {}
-        self._busy: Counter[str] = Counter()
+        self._budgets: dict[str, Budget] = {}
+        self._feeds: list[Feed] = []
+        self._fed_waiting = 0
+        self._streams: set[Job] = set()
+        self._holding = False
         self._deadline: float | None = None
+        self._idled = 0.0
         self._running = True
         self._woken = False
-        self._selector = selectors.DefaultSelector()
+        self._sockets = _Sockets()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
-        self._selector.register(self._wake_out, selectors.EVENT_READ)
+        self._wake_handle = self._wake_out.fileno()
+        self._sockets.watch(self._wake_handle, pycurl.CSELECT_IN)
         self._multi = pycurl.CurlMulti()
         # How many connections a host gets is decided here, and may change; libcurl is told no limit of its own.
         self._multi.setopt(pycurl.M_MAXCONNECTS, 128)
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+        _ENGINES.add(self)
         self._thread = threading.Thread(target=self._loop, name="onelight-client", daemon=True)
         self._thread.start()
 
@@ -275,11 +101,32 @@ class Engine:
     def cancel(self, job: Job) -> None:
         """Drop a job from any thread, and wait until it is dropped."""
         self._post("cancel", job)
-        job.done.wait(5)
+        job.wait(5)
 
     def resume(self, job: Job) -> None:
         """Go on with a job that had paused for want of room, from any thread."""
         self._post("resume", job)
+
+    def feed(self, feed: Feed) -> None:
+        """Take a feed from any thread."""
+        self._post("feed", feed)
+
+    def poke(self) -> None:
+        """Ask the feeds again that had nothing to ask for, from any thread."""
+        self._post("poke", None)
+
+    def starve(self, feed: Feed) -> None:
+        """Drop all that is under way of a feed from any thread, and wait until it is dropped."""
+        self._post("starve", feed)
+        feed.done.wait(5)
+
+    def connect(self, connections: int | None) -> None:
+        """Set the number of connections to a host, from any thread."""
+        self._post("connect", connections)
+
+    def call(self, function: Any) -> None:
+        """Let the thread of the engine call a function, from any thread."""
+        self._post("call", function)
 
     def is_alive(self) -> bool:
         """Tell whether the thread still takes jobs."""
@@ -294,11 +141,25 @@ class Engine:
         if threading.current_thread() is not self._thread:
             self._thread.join(10)
 
-    def _post(self, what: str, job: Job) -> None:
-        self._queue.append((what, job))
+    def abandon(self) -> None:
+        """Never free what libcurl holds: in a forked child its connections are the parent's, and must not be closed."""
+        for held in (self._multi, *self._idle, *self._jobs, *(quick.handle for quick in self._quick)):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
+
+    def _post(self, what: str, subject: Any) -> None:
+        self._queue.append((what, subject))
         if not self._running:
-            self._finish(job, interrupted())
+            self._refuse(what, subject)
         self._wake()
+
+    def _refuse(self, what: str, subject: Any) -> None:
+        if what == "call":
+            subject()  # whoever waits for it must not wait for ever
+        elif isinstance(subject, Job):
+            subject.finish(interrupted())
+        elif isinstance(subject, Feed):
+            subject.under_way = 0
+            subject.fail(interrupted())
 
     def _wake(self) -> None:
         if self._woken:
@@ -310,64 +171,140 @@ class Engine:
     def _loop(self) -> None:
         try:
             while self._running:
-                wait = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
-                for key, mask in self._selector.select(wait):
-                    if key.fileobj is self._wake_out:
-                        with contextlib.suppress(BlockingIOError):
-                            self._wake_out.recv(4096)
-                    else:
-                        flags = (self._curl.CSELECT_IN if mask & selectors.EVENT_READ else 0) | (
-                            self._curl.CSELECT_OUT if mask & selectors.EVENT_WRITE else 0
-                        )
-                        self._multi.socket_action(key.fd, flags)
-                self._woken = False  # before the queue is looked at: what comes after that wakes again
-                while self._queue:
-                    what, job = self._queue.popleft()
-                    {"start": self._start, "cancel": self._drop, "resume": self._resume}[what](job)
-                if self._deadline is not None and time.monotonic() >= self._deadline:
-                    self._deadline = None
-                    self._multi.socket_action(self._curl.SOCKET_TIMEOUT, 0)
-                self._collect()
+                self._turn()
         finally:
             self._running = False  # first, so that nobody waits for a thread that has ended
             self._close()
 
+    def _turn(self) -> None:
+        """Wait until something can be done, and do it."""
+        began = time.monotonic()
+        wait = None if self._deadline is None else max(0.0, self._deadline - began)
+        if self._holding:
+            wait = _FLUSH if wait is None else min(wait, _FLUSH)
+        ready = self._sockets.wait(wait)
+        self._idled += time.monotonic() - began
+        for handle, flags in ready:
+            if handle == self._wake_handle:
+                with contextlib.suppress(BlockingIOError):
+                    self._wake_out.recv(4096)
+            else:
+                self._multi.socket_action(handle, flags)
+        self._woken = False  # before the queue is looked at: what comes after that wakes again
+        while self._queue:
+            what, subject = self._queue.popleft()
+            self._obey(what, subject)
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._deadline = None
+            self._multi.socket_action(self._curl.SOCKET_TIMEOUT, 0)
+        self._collect()
+        if self._streams:
+            self._flush()
+
+    def _obey(self, what: str, subject: Any) -> None:
+        if what == "start":
+            self._start(subject)
+        elif what == "cancel":
+            self._drop(subject)
+        elif what == "resume":
+            self._resume(subject)
+        elif what == "call":
+            subject()
+        elif what == "feed":
+            self._feeds.append(subject)
+            self._pull()
+        elif what == "poke":
+            self._pull()
+        elif what == "connect":
+            self._connect(subject)
+        else:
+            self._starve(subject)
+
+    def _resume(self, job: Job) -> None:
+        if job.handle is not None and self._jobs.get(job.handle) is job:
+            job.handle.pause(self._curl.PAUSE_CONT)
+
+    def _flush(self) -> None:
+        """Hand over what has waited for more of its kind long enough."""
+        before = time.monotonic() - _FLUSH
+        self._holding = False
+        for job in self._streams:
+            if job.pipe is None or not job.pipe.since:
+                continue
+            if job.pipe.since <= before:
+                job.pipe.flush()
+            else:
+                self._holding = True
+
     def _close(self) -> None:
+        for feed in [*self._feeds, *(subject for _, subject in self._queue if isinstance(subject, Feed))]:
+            feed.fail(interrupted())
+        for what, subject in self._queue:
+            if what == "call":
+                subject()
         waiting = itertools.chain.from_iterable(self._waiting.values())
-        for job in [*waiting, *(job for _, job in self._queue), *self._jobs.values()]:
+        queued = (subject for _, subject in self._queue if isinstance(subject, Job))
+        for job in [*waiting, *queued, *self._jobs.values()]:
             self._drop(job)
-        for handle in self._idle:
+        for feed in self._feeds:
+            feed.under_way = 0
+            feed.check()
+        for handle in [*self._idle, *(quick.handle for quick in self._quick)]:
             handle.close()
         self._multi.close()
-        self._selector.close()
+        self._sockets.close()
         self._wake_in.close()
         self._wake_out.close()
 
     def _on_socket(self, event: int, fd: int, _multi: object, _data: object) -> None:
-        curl = self._curl
-        if event == curl.POLL_REMOVE:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(fd)
-            return
-        mask = (selectors.EVENT_READ if event in (curl.POLL_IN, curl.POLL_INOUT) else 0) | (
-            selectors.EVENT_WRITE if event in (curl.POLL_OUT, curl.POLL_INOUT) else 0
-        )
-        try:
-            self._selector.modify(fd, mask)
-        except KeyError:
-            self._selector.register(fd, mask)
+        if event == self._curl.POLL_REMOVE:
+            self._sockets.forget(fd)
+        else:
+            self._sockets.watch(fd, event)  # POLL_IN, POLL_OUT and POLL_INOUT are CSELECT_IN, _OUT and their sum
 
     def _on_timer(self, milliseconds: int) -> None:
         self._deadline = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
 
+    # Beginning
+
+    def _budget(self, host: str) -> Budget:
+        if host not in self._budgets:
+            self._budgets[host] = Budget(self._connections)
+        return self._budgets[host]
+
+    def _connect(self, connections: int | None) -> None:
+        self._connections = connections
+        for host, budget in self._budgets.items():
+            self._budgets[host] = Budget(connections)
+            self._budgets[host].busy = budget.busy
+
+    def _pull(self) -> None:
+        """Take from the feeds as long as what they give can begin at once, and one more."""
+        while self._feeds and not self._fed_waiting:
+            feed = self._feeds[0]
+            job = feed.next()
+            if job is not None:
+                self._start(job)
+            elif feed.exhausted:
+                self._feeds.pop(0)
+            else:
+                return
+
     def _start(self, job: Job) -> None:
-        if self._busy[job.host] >= self.connections:
+        budget = self._budget(job.host)
+        if budget.busy >= budget.allowed:
             self._waiting.setdefault(job.host, deque()).append(job)
+            self._fed_waiting += job.feed is not None
             return
-        self._busy[job.host] += 1
+        budget.busy += 1
         try:
-            job.handle = self._idle.pop() if self._idle else self._curl.Curl()
-            _set_up(self._curl, job)
+            if job.feed is not None:
+                self._start_quick(job)
+            else:
+                job.handle = self._idle.pop() if self._idle else self._curl.Curl()
+                _set_up(self._curl, job)
+                if job.pipe is not None:
+                    self._streams.add(job)
             self._jobs[job.handle] = job
             self._multi.add_handle(job.handle)
         except Exception as error:  # noqa: BLE001 - handed to the caller, who waits in another thread
@@ -375,77 +312,256 @@ class Engine:
             self._finish(job, error)
             self._next(job.host)
 
-    def _next(self, host: str) -> None:
-        """Let the next request to a host begin, now that one has ended."""
-        self._busy[host] -= 1
-        waiting = self._waiting.get(host)
-        while waiting:
-            job = waiting.popleft()
-            if not job.done.is_set():
-                self._start(job)
-                return
-        self._waiting.pop(host, None)
+    def _start_quick(self, job: Job) -> None:
+        quick = self._quick.pop() if self._quick else _Quick(self._curl)
+        quick.ask(self._curl, job)
+        job.handle = quick.handle
+        job.quick = quick
 
-    def _resume(self, job: Job) -> None:
-        if job.handle is not None and self._jobs.get(job.handle) is job:
-            job.handle.pause(self._curl.PAUSE_CONT)
+    def _next(self, host: str) -> None:
+        """Let the next requests to a host begin, now that one has ended."""
+        budget = self._budgets[host]
+        budget.busy -= 1
+        waiting = self._waiting.get(host)
+        while waiting and budget.busy < budget.allowed:
+            job = waiting.popleft()
+            self._fed_waiting -= job.feed is not None
+            if not job.is_over:
+                self._start(job)
+        if not waiting:
+            self._waiting.pop(host, None)
+        self._pull()
+
+    # Ending
+
+    def _starve(self, feed: Feed) -> None:
+        feed.fail(interrupted())
+        if feed in self._feeds:
+            self._feeds.remove(feed)
+        waiting = itertools.chain.from_iterable(self._waiting.values())
+        for job in [*waiting, *self._jobs.values()]:
+            if job.feed is feed:
+                self._drop(job)
 
     def _drop(self, job: Job) -> None:
         if job.handle is not None and self._jobs.pop(job.handle, None) is not None:
             self._multi.remove_handle(job.handle)
             job.handle.close()
+            self._finish(job, interrupted())
             self._next(job.host)
-        self._finish(job, interrupted())
+        else:
+            self._finish(job, interrupted())
 
     def _collect(self) -> None:
         more = 1
         while more:
             more, good, bad = self._multi.info_read()
             for handle in good:
-                self._done(handle, None)
+                self._done(handle, 0, "")
             for handle, code, text in bad:
-                self._done(handle, (code, text))
+                self._done(handle, code, text)
 
-    def _done(self, handle: Any, failure: tuple[int, str] | None) -> None:
+    def _done(self, handle: Any, code: int, text: str) -> None:
         job = self._jobs.pop(handle)
         self._multi.remove_handle(handle)
-        handle.reset()
-        self._idle.append(handle)
+        size = 0
+        if job.quick is not None:
+            size = job.quick.answer(self._curl, job)
+            self._quick.append(job.quick)
+            job.quick = None
+        else:
+            size = int(handle.getinfo(self._curl.SIZE_DOWNLOAD_T) + handle.getinfo(self._curl.SIZE_UPLOAD_T))
+            handle.reset()
+            self._idle.append(handle)
+        job.handle = None
+        budget = self._budgets[job.host]
+        if code in _CUT or job.response.status in (429, 503):
+            budget.pushed_back(time.monotonic())
+        elif not code:
+            budget.ended(size, time.monotonic(), self._idled, wanted=bool(self._waiting.get(job.host)))
         error = job.error
-        if error is None and failure is not None:
-            error = _translate(job, *failure)
+        if error is None and code:
+            error = _translate(job, code, text)
         self._finish(job, error)
         self._next(job.host)
 
-    @staticmethod
-    def _finish(job: Job, error: BaseException | None) -> None:
-        if not job.done.is_set():
-            job.error = error
-            job.done.set()
-            if job.told is not None:
-                job.told(job)
+    def _finish(self, job: Job, error: BaseException | None) -> None:
+        self._streams.discard(job)
+        feed = job.feed
+        if feed is None:
+            job.finish(error)
+            return
+        if job.is_over:
+            return
+        job.is_over = True
+        job.error = error
+        following = None
+        try:
+            following = job.follow(job) if job.follow is not None else None
+        except BaseException as failure:  # noqa: BLE001 - raised in the thread that waits for the feed
+            feed.fail(failure)
+        if following is not None and not feed.error:
+            following.feed = feed
+            self._start(following)
+        else:
+            feed.under_way -= 1
+            feed.check()
+
+
+class _Sockets:
+    """The sockets that are watched.
+
+    Where there is epoll it is used without :mod:`selectors`, which costs a fifth of all that a small file costs.
+    """
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        self._selector = None if self._epoll is not None else selectors.DefaultSelector()
+        self._known: set[int] = set()
+
+    def watch(self, handle: int, flags: int) -> None:
+        """Watch a socket for being readable (1), writable (2), or either (3)."""
+        if self._epoll is not None:
+            mask = (select.EPOLLIN if flags & 1 else 0) | (select.EPOLLOUT if flags & 2 else 0)
+            if handle in self._known:
+                try:
+                    self._epoll.modify(handle, mask)
+                except FileNotFoundError:  # closed meanwhile, and another one of the same number
+                    self._epoll.register(handle, mask)
+            else:
+                self._epoll.register(handle, mask)
+        elif self._selector is not None:
+            if handle in self._known:
+                self._selector.modify(handle, flags)
+            else:
+                self._selector.register(handle, flags)
+        self._known.add(handle)
+
+    def forget(self, handle: int) -> None:
+        """Watch it no longer."""
+        if handle in self._known:
+            self._known.discard(handle)
+            with contextlib.suppress(OSError, ValueError, KeyError):  # it may be closed already
+                if self._epoll is not None:
+                    self._epoll.unregister(handle)
+                elif self._selector is not None:
+                    self._selector.unregister(handle)
+
+    def wait(self, seconds: float | None) -> list[tuple[int, int]]:
+        """Return what can be read (1), written (2), or either, as soon as anything can."""
+        if self._epoll is not None:
+            read, write = ~select.EPOLLOUT, ~select.EPOLLIN  # an error or a hang-up is both
+            return [
+                (handle, (1 if mask & read else 0) | (2 if mask & write else 0))
+                for handle, mask in self._epoll.poll(seconds)
+            ]
+        found = self._selector.select(seconds) if self._selector is not None else []
+        return [(key.fd, flags) for key, flags in found]
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        for watched in (self._epoll, self._selector):
+            if watched is not None:
+                watched.close()
+
+
+class _Quick:
+    """A handle of libcurl for small answers, set up once: nothing of Python runs while an answer comes."""
+
+    def __init__(self, curl: Any) -> None:
+        self.handle = curl.Curl()
+        self._lines: list[bytes] = []
+        self._blocks: list[bytes] = []
+        self._headers: Mapping[str, str] = {}
+        self._limits: Limits | None = None
+        _set_common(curl, self.handle)
+        self.handle.setopt(curl.HEADERFUNCTION, self._lines.append)
+        self.handle.setopt(curl.WRITEFUNCTION, self._blocks.append)
+
+    def ask(self, curl: Any, job: Job) -> None:
+        """Set what differs from one request to the next."""
+        handle = self.handle
+        handle.setopt(curl.URL, job.url)
+        handle.setopt(curl.MAXFILESIZE_LARGE, max(job.limit, 1))
+        if job.headers != self._headers:
+            handle.setopt(curl.HTTPHEADER, _header_lines(job))
+            self._headers = job.headers
+        if job.limits is not self._limits:
+            _set_limits(curl, handle, job)
+            self._limits = job.limits
+
+    def answer(self, curl: Any, job: Job) -> int:
+        """Give the job what came, and return how many bytes that was."""
+        job.response.status = self.handle.getinfo(curl.RESPONSE_CODE)
+        if job.response.status != 200:
+            job.response.headers = _headers_of(self._lines)
+        body = self._blocks[0] if len(self._blocks) == 1 else b"".join(self._blocks)
+        job.response.body = body
+        self._lines.clear()
+        self._blocks.clear()
+        return len(body)
+
+
+def _headers_of(lines: list[bytes]) -> dict[str, str]:
+    """Return the last of several blocks of headers: one for each interim answer and one for the true one."""
+    headers: dict[str, str] = {}
+    for line in lines:
+        text = line.decode("latin-1").strip()
+        if text.startswith("HTTP/"):
+            headers = {}
+        elif text:
+            name, _, value = text.partition(":")
+            headers[name.strip().lower()] = value.strip()
+    return headers
+
+
+#: Engines of this process, for the moment at which it is forked.
+_ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _abandon_all() -> None:
+    for engine in list(_ENGINES):
+        engine.abandon()
+
+
+if hasattr(os, "register_at_fork"):  # everywhere but on Windows
+    os.register_at_fork(after_in_child=_abandon_all)
 
 
 def _set_up(curl: Any, job: Job) -> None:
     """Tell libcurl what to send, and how long to wait."""
-    handle, limits = job.handle, job.limits
+    handle = job.handle
+    _set_common(curl, handle)
     handle.setopt(curl.URL, job.url)
-    handle.setopt(curl.HTTPHEADER, [f"{name}: {value}" for name, value in job.headers.items()] + ["Expect:"])
+    handle.setopt(curl.HTTPHEADER, _header_lines(job))
     handle.setopt(curl.HEADERFUNCTION, job.on_header)
     handle.setopt(curl.WRITEFUNCTION, job.on_data)
+    _set_limits(curl, handle, job)
+    _set_body(curl, job)
+
+
+def _header_lines(job: Job) -> list[str]:
+    return [*(f"{name}: {value}" for name, value in job.headers.items()), "Expect:"]
+
+
+def _set_limits(curl: Any, handle: Any, job: Job) -> None:
+    limits = job.limits
+    handle.setopt(curl.CONNECTTIMEOUT_MS, int(limits.connect * 1000))
+    handle.setopt(curl.LOW_SPEED_LIMIT, max(1, int(limits.floor)))
+    handle.setopt(curl.LOW_SPEED_TIME, max(1, int(limits.idle)))
+    handle.setopt(curl.TIMEOUT_MS, int(limits.total * 1000))
+
+
+def _set_common(curl: Any, handle: Any) -> None:
+    """Set what is the same for every request."""
     handle.setopt(curl.NOSIGNAL, 1)
     handle.setopt(curl.BUFFERSIZE, 512 * 1024)
     handle.setopt(curl.FOLLOWLOCATION, 0)
     handle.setopt(_SUPPRESS_CONNECT_HEADERS, 1)  # a proxy's "200 Connection established" is no answer
     handle.setopt(curl.PROTOCOLS, curl.PROTO_HTTP | curl.PROTO_HTTPS)
     handle.setopt(curl.NETRC, curl.NETRC_IGNORED)
-    handle.setopt(curl.CONNECTTIMEOUT_MS, int(limits.connect * 1000))
-    handle.setopt(curl.LOW_SPEED_LIMIT, max(1, int(limits.floor)))
-    handle.setopt(curl.LOW_SPEED_TIME, max(1, int(limits.idle)))
-    handle.setopt(curl.TIMEOUT_MS, int(limits.total * 1000))
     handle.setopt(curl.NOPROXY, _no_proxy())
     handle.setopt(curl.CAINFO, _certificates())
-    _set_body(curl, job)
 
 
 def _set_body(curl: Any, job: Job) -> None:
@@ -484,26 +600,37 @@ def _certificates() -> str:
     return certifi.where()
 
 
+def _proxy_of(url: str) -> str:
+    """Return words about the proxy that the environment names for an address, if it names one."""
+    scheme = url.partition(":")[0]
+    names = (f"{scheme}_proxy", "all_proxy", *(() if scheme == "http" else (f"{scheme.upper()}_PROXY",)), "ALL_PROXY")
+    for name in names:  # those that libcurl looks at: HTTP_PROXY in capitals is not one of them
+        if os.environ.get(name):
+            return f", or at the proxy {redact(os.environ[name])} that {name} names"
+    return ""
+
+
 def _no_proxy() -> str:
     """Never send what is meant for this machine through a proxy."""
     named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     return ",".join(filter(None, (named, "localhost", "127.0.0.1", "::1")))
 
 
-def interrupted() -> Interrupted:
-    """Return the error of a transfer that was stopped."""
-    return Interrupted("the transfer was stopped", hint="The same command continues where it stopped")
-
-
 def _translate(job: Job, code: int, text: str) -> OneError:
     """Turn a failure of libcurl into the error it means: the one border for its errors."""
     host = urlsplit(job.url).netloc.rpartition("@")[2]
     shown = redact(job.url)
-    if code in _NEVER_ARRIVED:
+    if "CONNECT tunnel failed" in text or "Proxy CONNECT" in text:
         return NoConnection(
-            f"{host} cannot be reached: {_NEVER_ARRIVED[code]}", hint="Check the address and the network"
+            f"{host} cannot be reached: the proxy does not let through ({text})", hint=_PROXY_HINT
         )
-    if code in _CERTIFICATE:
+    if code in _NEVER_ARRIVED:
+        proxy = _proxy_of(job.url)
+        return NoConnection(
+            f"{host} cannot be reached: {_NEVER_ARRIVED[code]}{proxy}",
+            hint=_PROXY_HINT if proxy else "Check the address and the network",
+        )
+    if code in _CERTIFICATE and not (code == 35 and _RESET.search(text)):
         return Untrusted(
             f"{host} cannot be trusted: {text}",
             hint="Is a proxy in between? SSL_CERT_FILE names further certificates; verification is never switched off",

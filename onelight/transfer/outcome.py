@@ -78,6 +78,9 @@ class Progress(Protocol):
     def advance(self, path: str, count: int) -> None:
         """Learn that bytes of a file moved; negative where some have to be fetched again."""
 
+    def again(self, path: str, reason: str, wait: float) -> None:
+        """Learn that a file is tried once more after a pause of so many seconds, and why in one line."""
+
     def finish(self, outcome: Outcome) -> None:
         """Learn that a file ended, one way or the other."""
 
@@ -92,6 +95,9 @@ class Silent:
         """Do nothing."""
 
     def advance(self, path: str, count: int) -> None:
+        """Do nothing."""
+
+    def again(self, path: str, reason: str, wait: float) -> None:
         """Do nothing."""
 
     def finish(self, outcome: Outcome) -> None:

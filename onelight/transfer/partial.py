@@ -4,8 +4,11 @@ Its name, ``.NAME.FINGERPRINT.part``, is hidden and not ALF, so that no scan tak
 is of what is expected, so that a file that was replaced on the server does not continue the old one. Whoever works on
 a partial file owns it by renaming it first (``.NAME.FINGERPRINT.HOST-PID-RANDOM.part``): a rename has one winner on
 every file system, also where locks lie (huggingface_hub, pull request 4306). A partial file whose process died on this
-machine is taken over by the next that comes; one of another machine, of which nobody can tell, after six hours. What
-is known of the server's copy (its ETag) lies in a ``.json`` file that moves along.
+machine is taken over by the next that comes; one of another machine, of which nobody can tell, after six hours.
+
+What is known of it lies in a ``.json`` file that moves along: a line with the ETag and size of the server's copy, and
+then a line for every 4 MiB with the md5 of all up to there. A file that is continued is read from its beginning (the
+state of an md5 cannot be kept) and believed as far as these lines agree.
 
 Should a living owner lose its file all the same, it does no harm: bytes are thrown away by beginning a new file, never
 by shortening this one, and before each answer is written it is looked whether the file is still one's own.
@@ -21,12 +24,16 @@ import json
 import os
 import secrets
 import socket
+import stat
+import threading
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
+from onelight.errors import Interrupted
 from onelight.index import Entry
+from onelight.transfer.place import Folder
 
 # Names of one's own: a random number for each would cost more than the rest of the name.
 _NUMBERS = itertools.count(secrets.randbits(32))
@@ -35,56 +42,125 @@ _NUMBERS = itertools.count(secrets.randbits(32))
 _ORPHAN_AFTER = 6 * 3600.0
 
 
+@dataclass(slots=True)
+class Known:
+    """What is known of a partial file.
+
+    Parameters
+    ----------
+    etag : str
+        The strong ETag of the server's copy; empty where there is none.
+    pieces : bool
+        Whether bytes were written elsewhere than at the end, so that its length says nothing.
+    marks : list of (int, str)
+        Lengths, and the md5 of all bytes up to there.
+    """
+
+    etag: str = ""
+    pieces: bool = False
+    marks: list[tuple[int, str]] = field(default_factory=list)
+
+
 class Partial:
     """One partial file, owned by this process from :meth:`claim` to :meth:`release` or :meth:`commit`.
 
     Parameters
     ----------
-    target : Path
+    folder : Folder
         Where the whole file will be.
+    name : str
+        Its name there.
     expected : str
         What is known of its content, as text.
     """
 
-    def __init__(self, target: Path, expected: str) -> None:
-        self._target = target
-        self._stem = _stem(target, expected)
-        self._others: list[Path] = []
-        self.path = self._own_path()
-        self.stream: IO[bytes] | None = None
+    def __init__(self, folder: Folder, name: str, expected: str) -> None:
+        self._folder = folder
+        self._target = name
+        self._stem = _stem(name, expected)
+        self._others: list[str] = []
+        self._handle: int | None = None
+        self._lock = threading.Lock()
+        self.name = self._own_name()
 
-    def claim(self) -> dict[str, str]:
-        """Take over what is left of an earlier try, or begin; return what is known of the server's copy."""
-        self._target.parent.mkdir(parents=True, exist_ok=True)
+    @property
+    def path(self) -> str:
+        """Where it is, for a message."""
+        return os.path.join(self._folder.path, self.name)
+
+    def claim(self) -> Known:
+        """Take over what is left of an earlier try, or begin; return what is known of it."""
         claimed = False
         for left in self._left_behind():
             if claimed:
                 self._others.append(left)
                 continue
             try:
-                left.rename(self.path)
+                self._folder.replace(left, self.name)
             except OSError:
                 continue  # somebody else was faster
             with contextlib.suppress(OSError):
-                left.with_suffix(".json").rename(self.path.with_suffix(".json"))
+                self._folder.replace(_sidecar(left), _sidecar(self.name))
             claimed = True
-        self.stream = self.path.open("r+b" if claimed else "x+b")
-        try:
-            known = json.loads(self.path.with_suffix(".json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return {str(key): str(value) for key, value in known.items()} if isinstance(known, dict) else {}
+        self._handle = self._folder.open(self.name) if claimed else self._folder.create(self.name)
+        return self._recall()
 
-    def remember(self, known: dict[str, str]) -> None:
+    def remember(
+        self, etag: str, size: int | None, *, pieces: bool = False, marks: Iterable[tuple[int, str]] = ()
+    ) -> None:
         """Keep what is known of the server's copy, for whoever continues."""
-        self.path.with_suffix(".json").write_text(json.dumps(known), encoding="utf-8")
+        self._folder.remove(_sidecar(self.name))
+        handle = self._folder.create(_sidecar(self.name))
+        with open(handle, "w", encoding="utf-8") as stream:
+            lines = [{"etag": etag, "size": size, "pieces": pieces}, *(list(mark) for mark in marks)]
+            stream.write("".join(json.dumps(line) + "\n" for line in lines))
+
+    def mark(self, length: int, md5: str) -> None:
+        """Keep the md5 of the first bytes: so much can be believed, whatever a crash does to the rest."""
+        try:
+            handle = self._folder.open(_sidecar(self.name))
+        except FileNotFoundError:
+            return  # nothing is known of the server's copy, or somebody took the file over
+        with open(handle, "r+", encoding="utf-8") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.write(json.dumps([length, md5]) + "\n")
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file as it is on the disk."""
+        return os.fstat(self._opened()).st_size
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return bytes that were written."""
+        if hasattr(os, "pread"):
+            return os.pread(self._opened(), size, offset)
+        with self._lock:
+            os.lseek(self._opened(), offset, os.SEEK_SET)
+            return os.read(self._opened(), size)
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write bytes at their place; from any thread."""
+        view = memoryview(data)
+        while view:
+            if hasattr(os, "pwrite"):
+                count = os.pwrite(self._opened(), view, offset)
+            else:
+                with self._lock:
+                    os.lseek(self._opened(), offset, os.SEEK_SET)
+                    count = os.write(self._opened(), view)
+            view = view[count:]
+            offset += count
+
+    def flush(self) -> None:
+        """Bring what was written to the disk."""
+        getattr(os, "fdatasync", os.fsync)(self._opened())
 
     def is_own(self) -> bool:
         """Tell whether the open file is still the one of this name, and nobody took it over."""
-        if self.stream is None:
+        if self._handle is None:
             return False
         try:
-            return os.path.samestat(os.fstat(self.stream.fileno()), self.path.stat())
+            return os.path.samestat(os.fstat(self._handle), self._folder.stat(self.name))
         except OSError:
             return False
 
@@ -94,69 +170,88 @@ class Partial:
             self.discard()
         else:
             self._close()
-        self.path = self._own_path()
-        self.stream = self.path.open("x+b")
+        self.name = self._own_name()
+        self._handle = self._folder.create(self.name)
 
     def release(self) -> None:
         """Close it and leave it for the next try; one without a byte is removed."""
-        if self.stream is None:
+        if self._handle is None:
             return
-        with contextlib.suppress(OSError):  # on a full disk the last block stays behind; what is there is right
-            self._close()
+        self._close()
         try:
-            if self.path.stat().st_size == 0:
+            if self._folder.stat(self.name).st_size == 0:
                 self.discard()
                 return
+            free = f"{self._stem}.part"
+            self._folder.replace(self.name, free)
         except FileNotFoundError:
             return  # somebody took it over
-        free = self._target.with_name(f"{self._stem}.part")
-        self.path.replace(free)
         with contextlib.suppress(FileNotFoundError):
-            self.path.with_suffix(".json").replace(free.with_suffix(".json"))
+            self._folder.replace(_sidecar(self.name), _sidecar(free))
 
     def discard(self) -> None:
         """Close and remove it."""
         self._close()
-        self.path.unlink(missing_ok=True)
-        self.path.with_suffix(".json").unlink(missing_ok=True)
+        self._folder.remove(self.name)
+        self._folder.remove(_sidecar(self.name))
 
     def commit(self) -> None:
         """Make it durable and give it its name: the bytes first, then the name, then the folder."""
-        if self.stream is not None:
-            self.stream.flush()
-            os.fsync(self.stream.fileno())
+        os.fsync(self._opened())
         self._close()
-        _replace(self.path, self._target)
-        for left in (self.path, *self._others):
-            left.with_suffix(".json").unlink(missing_ok=True)
+        self._folder.replace(self.name, self._target)
+        for left in (self.name, *self._others):
+            self._folder.remove(_sidecar(left))
         for left in self._others:
-            left.unlink(missing_ok=True)
-        if os.name == "posix":
-            folder = os.open(self._target.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            self._folder.remove(left)
+        self._folder.flush()
+
+    def _opened(self) -> int:
+        if self._handle is None:
+            raise Interrupted("the partial file is closed")
+        return self._handle
 
     def _close(self) -> None:
-        stream, self.stream = self.stream, None
-        if stream is not None:
-            stream.close()
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
 
-    def _own_path(self) -> Path:
-        return self._target.with_name(f"{self._stem}.{_owner()}.part")
+    def _own_name(self) -> str:
+        return f"{self._stem}.{_owner()}.part"
 
-    def _left_behind(self) -> list[Path]:
+    def _recall(self) -> Known:
+        """Read what is known; whatever is damaged is not known."""
+        known = Known()
+        try:
+            with open(self._folder.open(_sidecar(self.name)), encoding="utf-8") as stream:
+                lines = [json.loads(line) for line in stream.read(1 << 24).split("\n")[:-1]]
+        except (OSError, ValueError, RecursionError):
+            return known
+        if lines and isinstance(lines[0], dict):
+            known.etag = str(lines[0].get("etag", ""))
+            known.pieces = lines[0].get("pieces") is True
+            known.marks = [
+                (line[0], line[1])
+                for line in lines[1:]
+                if isinstance(line, list) and len(line) == 2 and isinstance(line[0], int) and isinstance(line[1], str)
+            ]
+        return known
+
+    def _left_behind(self) -> list[str]:
         """Return partial files of the same content that nobody works on, the longest first."""
         found = []
-        with os.scandir(self._target.parent) as items:
-            for item in items:
-                if item.name.startswith(self._stem) and item.name.endswith(".part"):
-                    with contextlib.suppress(OSError):
-                        owner = item.name[len(self._stem) : -len(".part")].lstrip(".")
-                        if not owner or is_orphan(owner, item.stat().st_mtime):
-                            found.append((item.stat().st_size, Path(item.path)))
-        return [path for _, path in sorted(found, reverse=True)]
+        for name in self._folder.names():
+            if name.startswith(self._stem) and name.endswith(".part"):
+                with contextlib.suppress(OSError):
+                    there = self._folder.stat(name)
+                    owner = name[len(self._stem) : -len(".part")].lstrip(".")
+                    if stat.S_ISREG(there.st_mode) and (not owner or is_orphan(owner, there.st_mtime)):
+                        found.append((there.st_size, name))
+        return [name for _, name in sorted(found, reverse=True)]
+
+
+def _sidecar(name: str) -> str:
+    return name.removesuffix(".part") + ".json"
 
 
 def expectation(entry: Entry) -> str:
@@ -164,9 +259,9 @@ def expectation(entry: Entry) -> str:
     return f"{entry.size} {entry.md5}"
 
 
-def own_name(target: Path, entry: Entry) -> str:
-    """Return the path of a partial file of one's own, as text: there may be many."""
-    return f"{target.parent}{os.sep}{_stem(target, expectation(entry))}.{_owner()}.part"
+def own_name(name: str, entry: Entry) -> str:
+    """Return the name of a partial file of one's own."""
+    return f"{_stem(name, expectation(entry))}.{_owner()}.part"
 
 
 def begun(targets: Iterable[Path]) -> set[Path]:
@@ -185,9 +280,9 @@ def begun(targets: Iterable[Path]) -> set[Path]:
     return found
 
 
-def _stem(target: Path, expected: str) -> str:
+def _stem(name: str, expected: str) -> str:
     fingerprint = hashlib.md5(expected.encode()).hexdigest()[:8]
-    return f".{_short(target.name)}.{fingerprint}"
+    return f".{_short(name)}.{fingerprint}"
 
 
 def _short(name: str) -> str:
@@ -203,11 +298,16 @@ def left_of(target: Path) -> int:
     """Return the bytes of partial files of a target that are there already."""
     with contextlib.suppress(OSError), os.scandir(target.parent) as items:
         return sum(
-            item.stat().st_size
+            _held(item.stat())
             for item in items
             if item.name.startswith(f".{_short(target.name)}.") and item.name.endswith(".part")
         )
     return 0
+
+
+def _held(found: os.stat_result) -> int:
+    """Return the bytes that a file takes: one that was written in pieces has holes."""
+    return min(found.st_size, 512 * getattr(found, "st_blocks", found.st_size))
 
 
 def is_orphan(owner: str, modified: float) -> bool:
@@ -234,16 +334,3 @@ def _machine() -> str:
     except OSError:
         namespace = ""
     return hashlib.md5(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:12]
-
-
-def _replace(path: Path, target: Path) -> None:
-    """Give a file its name; on Windows somebody who reads the old one may be in the way for a moment."""
-    for attempt in range(5):
-        try:
-            os.replace(path, target)  # noqa: PTH105 - the one call whose atomicity everything rests on
-        except PermissionError:
-            if os.name != "nt" or attempt == 4:
-                raise
-            time.sleep(0.1 * 2**attempt)
-        else:
-            return

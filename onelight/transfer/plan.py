@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import secrets
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
-from onelight.alf import check_safe
+from onelight.alf import check_safe, printable, windows_problems
 from onelight.checksum import md5_of
 from onelight.errors import NoSpace, UnsafeData
 from onelight.index import Entry, Index
@@ -82,19 +87,38 @@ def plan_download(entries: Iterable[Entry], folder: Path, ledger: Ledger) -> lis
     Raises
     ------
     UnsafeData
-        If an entry would land outside the folder.
+        If an entry would land outside the folder, or two of them would be one file on this disk.
     """
-    return [_look(entry, folder, ledger) for entry in entries]
+    wanted = list(entries)
+    for entry in wanted:
+        _check_name(entry.path)
+    _refuse_twins(wanted, folder)
+    return [_look(entry, folder, ledger) for entry in wanted]
+
+
+def _check_name(path: str) -> None:
+    check_safe(path)
+    if os.name == "nt" and (problems := windows_problems(path)):
+        raise UnsafeData(f"the path {printable(path)} is refused: {'; '.join(problems)}")
+    if not path.isascii():
+        try:
+            os.fsencode(path)
+        except UnicodeEncodeError as error:
+            raise NoSpace(
+                f"{printable(path)} cannot be the name of a file here: names are {error.encoding} in this environment",
+                hint="Set PYTHONUTF8=1, or a locale of UTF-8 (LC_ALL=C.UTF-8)",
+            ) from error
 
 
 def _look(entry: Entry, folder: Path, ledger: Ledger) -> DownloadStep:
-    check_safe(entry.path)
     target = folder / entry.path
     try:
         found = target.stat()
     except FileNotFoundError:
         return Fetch(entry, target, "missing")
     except OSError as error:
+        if error.errno == errno.ELOOP and target.is_symlink():
+            return Fetch(entry, target, "is a link that leads nowhere")
         raise NoSpace(
             f"{target} cannot be looked at: {error.strerror}", hint="Choose another folder (--output)"
         ) from error
@@ -148,7 +172,7 @@ def plan_upload(local: Index, root: Path, stored: Index, md5s: Mapping[str, str]
     list
         A step for every local file: :class:`Put`, :class:`Skip` or :class:`Conflict`.
     """
-    twins = _twins([*local, *stored])
+    twins = _twins(entry.path for entry in (*local, *stored))
     steps: list[UploadStep] = []
     for found in local:
         entry = Entry(found.path, size=found.size, md5=md5s[found.path])
@@ -165,13 +189,87 @@ def plan_upload(local: Index, root: Path, stored: Index, md5s: Mapping[str, str]
     return steps
 
 
-def _folded(path: str) -> str:
-    return unicodedata.normalize("NFC", path).casefold()
+def clashes(paths: Iterable[str], *, tells_case: bool, tells_form: bool) -> list[list[str]]:
+    """Group the paths that would be one file on a disk. Pure.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        Paths of different files.
+    tells_case : bool
+        Whether the disk tells ``A`` and ``a`` apart.
+    tells_form : bool
+        Whether it tells apart the two ways to write an accent, ``é`` and ``e`` with a mark.
+
+    Returns
+    -------
+    list
+        Groups of two or more paths, each sorted.
+
+    Examples
+    --------
+    >>> clashes(["a.b.npy", "A.b.npy", "c.d.npy"], tells_case=False, tells_form=True)
+    [['A.b.npy', 'a.b.npy']]
+    """
+    if tells_case and tells_form:
+        return []
+    twins = _twins(paths, tells_case=tells_case, tells_form=tells_form)
+    return [sorted(group) for group in twins.values() if len(group) > 1]
 
 
-def _twins(entries: Iterable[Entry]) -> dict[str, set[str]]:
+def _folded(path: str, *, tells_case: bool = False, tells_form: bool = False) -> str:
+    if path.isascii():  # nearly always
+        return path if tells_case else path.lower()
+    shown = path if tells_form else unicodedata.normalize("NFD", path)
+    if tells_case:
+        return shown
+    return shown.casefold() if tells_form else unicodedata.normalize("NFD", shown.casefold())
+
+
+def _twins(paths: Iterable[str], *, tells_case: bool = False, tells_form: bool = False) -> dict[str, set[str]]:
     """Group the paths that are one file on a disk that does not tell case or accents apart."""
     twins: dict[str, set[str]] = {}
-    for entry in entries:
-        twins.setdefault(_folded(entry.path), set()).add(entry.path)
+    for path in paths:
+        twins.setdefault(_folded(path, tells_case=tells_case, tells_form=tells_form), set()).add(path)
     return twins
+
+
+def _refuse_twins(entries: Iterable[Entry], folder: Path) -> None:
+    """Refuse files of which one would replace the other on this disk; most disks of Linux can hold them all."""
+    asked = cache(_tells_apart)
+    found: list[list[str]] = []
+    for group in clashes((entry.path for entry in entries), tells_case=False, tells_form=False):
+        tells_case, tells_form = asked(_existing(folder / Path(group[0]).parent))
+        found += clashes(group, tells_case=tells_case, tells_form=tells_form)
+    if found:
+        listed = "; ".join(" and ".join(map(printable, group)) for group in found[:20])
+        more = f"; and {len(found) - 20} more" if len(found) > 20 else ""
+        raise UnsafeData(
+            f"names that differ only by case or accents would be one file in {folder}: {listed}{more}",
+            hint="Choose a folder on another disk (--output), or ask for one of them at a time",
+        )
+
+
+def _existing(folder: Path) -> Path:
+    return next((parent for parent in (folder, *folder.parents) if parent.is_dir()), folder)
+
+
+def _tells_apart(folder: Path) -> tuple[bool, bool]:
+    """Tell whether a folder holds ``a`` beside ``A``, and an accent written in two ways.
+
+    Asked with a file made for it, which is gone afterwards. It has the name of a partial file, so that ``cache gc``
+    would remove it. Of a folder that cannot be written the best is assumed: nothing will be written there.
+    """
+    number = secrets.token_hex(4)
+    probe = folder / f".a\u00e9.{number}.part"
+    try:
+        probe.touch(exist_ok=False)
+    except OSError:
+        return True, True
+    try:
+        return not os.path.lexists(folder / f".A\u00e9.{number}.part"), not os.path.lexists(
+            folder / f".ae\u0301.{number}.part"
+        )
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()

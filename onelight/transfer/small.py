@@ -5,45 +5,55 @@ that the index states. Whatever else comes of a file is left to :mod:`onelight.t
 repeats, tries the other routes and tells what was wrong. Nothing gets its name before its bytes are on the disk: a
 batch is written under partial names, flushed at once, and only then renamed (one flush for 256 files costs what one
 for each of three would; docs/benchmarks.md).
+
+Who does what, and why: Python runs one thread at a time, and to hand 20 kB to another thread costs three times what
+their md5 and their file cost. So the client's own thread compares, writes and renames the smallest files between two
+looks at the network; larger ones, and all where the disk is slow, go to a few threads; flushing, which may take long,
+always does.
 """
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import hashlib
 import os
-import queue
-import sys
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
-from onelight.client import Client, Response
-from onelight.errors import NoSpace
+from onelight.client import Client, Response, Wanted
+from onelight.errors import OneError
 from onelight.repository import Repository
 from onelight.transfer.ledger import Ledger
 from onelight.transfer.outcome import Outcome, Progress, Status, Verified
 from onelight.transfer.partial import own_name
+from onelight.transfer.place import Folder, Folders, flush
 from onelight.transfer.plan import Fetch
 
 #: Bytes; a larger file is worth a thread of its own, and continuing.
 SMALL = 1 << 20
+# Bytes; up to so many are compared and written by the thread of the client, if one takes less than so many seconds.
+_AT_ONCE = 1 << 16
+_SLOW = 0.001
 _BATCH_FILES = 256
 _BATCH_BYTES = 32 << 20
-# Bytes on their way or in memory; the disk is not left behind further than this.
-_PENDING = 64
+_BATCH_FOLDERS = 32
+_BATCH_SECONDS = 2.0
+# Bytes that were asked for and have no name yet: the disk is not left behind further than this.
+_PENDING = 64 << 20
 # After so many files in a row that did not go well the rest is left to the thorough way at once.
 _FAILED = 16
+_REFUSED = frozenset({401, 403, 404, 410, 451})
 
 
 @dataclass(frozen=True, slots=True)
 class _Written:
     step: Fetch
-    path: str
-    md5: str
+    folder: Folder
+    part: str
+    name: str
 
 
 def is_small(step: Fetch) -> bool:
@@ -59,10 +69,12 @@ class SmallFiles:
     ----------
     repository, client, ledger, watcher
         As for a download.
+    folders : Folders
+        The data folder.
     stopped : threading.Event
         Set when the run is to end.
     leave : callable
-        Given every step that is left to the thorough way.
+        Given every step that is left to the thorough way, or else the answer that refuses it for good.
     """
 
     def __init__(
@@ -70,191 +82,202 @@ class SmallFiles:
         repository: Repository,
         client: Client,
         ledger: Ledger,
+        folders: Folders,
         watcher: Progress,
         stopped: threading.Event,
-        leave: Callable[[Fetch], None],
+        leave: Callable[[Fetch, Response | None], None],
     ) -> None:
         self._repository = repository
         self._client = client
         self._ledger = ledger
+        self._folders = folders
         self._watcher = watcher
         self._stopped = stopped
         self._leave = leave
-        self._arrived: queue.SimpleQueue[tuple[Fetch, bytes] | None] = queue.SimpleQueue()
-        self._folders: set[str] = set()
         self._failed = 0
+        self._cost = 0.0
+        self._began = 0.0
+        self._batch: list[_Written] = []
+        self._batch_size = 0
+        self._batch_folders: set[Folder] = set()
+        self._change = threading.Condition()
+        self._pending = 0
+        self._hungry = False
+        self._working = 0
         self._failure: BaseException | None = None
         self.outcomes: list[Outcome] = []
 
-    def run(self, steps: Iterable[Fetch], parallel: int) -> None:
+    def run(self, steps: Sequence[Fetch]) -> None:
         """Fetch these; return when each has an outcome or was handed back."""
-        room = threading.Semaphore(parallel + _PENDING)
-        writer = threading.Thread(target=self._write_all, args=(room,), name="onelight-writer")
-        writer.start()
-        try:
-            for step in steps:
-                room.acquire()
-                if self._stopped.is_set():
-                    room.release()
-                    break
-                if self._failed >= _FAILED:  # a server in trouble is not asked twice for everything
-                    self._leave(step)
-                    room.release()
-                else:
-                    self._ask(step, room)
-            for _ in range(parallel + _PENDING):  # wait until all have arrived
-                room.acquire()
-        finally:
-            self._arrived.put(None)
-            writer.join()
+        if not steps:
+            return
+        with ThreadPoolExecutor(8, "onelight-small") as self._pool:
+            try:
+                self._client.gather(self._wanted(steps))
+                self._settle()
+            except BaseException:
+                self._stopped.set()
+                self._settle()  # what came whole gets its name
+                raise
         if self._failure is not None:
             raise self._failure
 
-    def _ask(self, step: Fetch, room: threading.Semaphore) -> None:
-        source = self._repository.source(step.entry)
-        size, md5 = step.entry.size, step.entry.md5
-
-        def done(response: Response | None) -> None:
-            body = response.body if response is not None else b""
-            if response is None or len(body) != size or hashlib.md5(body).hexdigest() != md5:
-                self._failed += 1
-                self._leave(step)
-                room.release()
-            else:
-                self._failed = 0
-                self._arrived.put((step, body))
-
-        if isinstance(source, tuple) and source:
-            self._watcher.start(step.entry.path, size)
-            self._client.collect(source[0], size or 0, done)
-        else:
-            done(None)
-
-    def _write_all(self, room: threading.Semaphore) -> None:
-        try:
-            self._write_batches(room)
-        except BaseException as error:  # noqa: BLE001 - raised by run, which would otherwise wait for this thread
-            self._failure = error
-            while self._arrived.get() is not None:
-                room.release()
-
-    def _write_batches(self, room: threading.Semaphore) -> None:
-        """Write what arrived, and give a batch its names when it is full or nothing more is waiting."""
-        batch: list[_Written] = []
-        size = 0
+    def _settle(self) -> None:
+        """Wait until all that was written has its name."""
         while True:
-            try:
-                item = self._arrived.get(timeout=0.05 if batch else None)
-            except queue.Empty:
-                self._commit(batch)
-                batch, size = [], 0
-                continue
-            if item is None:
-                self._commit(batch)
+            with self._change:
+                while self._working:
+                    self._change.wait()
+                batch = self._take_batch()
+            if not batch:
                 return
-            step, body = item
-            try:
-                written = self._write(step, body)
-            finally:  # whatever comes of it, nobody must wait for its place
-                room.release()
-            if written is None:
-                self._leave(step)
-                continue
-            batch.append(written)
-            size += len(body)
-            if len(batch) >= _BATCH_FILES or size >= _BATCH_BYTES:
-                self._commit(batch)
-                batch, size = [], 0
+            self._name(batch, _flushed(batch))
 
-    def _write(self, step: Fetch, body: bytes) -> _Written | None:
-        """Write one file under a partial name; None if the disk does not take it, which the thorough way then tells."""
-        path = own_name(step.target, step.entry)
+    # In the thread of the client
+
+    def _wanted(self, steps: Sequence[Fetch]) -> Iterator[Wanted | None]:
+        for step in steps:
+            size = step.entry.size or 0
+            while not self._make_room(size):
+                yield None
+            source = None if self._failed >= _FAILED or self._stopped.is_set() else self._repository.source(step.entry)
+            if not isinstance(source, tuple) or not source:
+                # A server in trouble is not asked twice for everything, and not all there is has an address.
+                self._hand_back(step)
+                continue
+            self._watcher.start(step.entry.path, size)
+            yield Wanted(source[0], size, functools.partial(self._arrived, step, len(source) == 1))
+
+    def _make_room(self, size: int) -> bool:
+        with self._change:
+            if self._pending and self._pending + size > _PENDING and not self._stopped.is_set():
+                self._hungry = True
+                return False
+            self._pending += size
+            return True
+
+    def _arrived(self, step: Fetch, is_last: bool, answer: Response | None) -> None:
+        entry = step.entry
+        body = answer.body if answer is not None and answer.status == 200 else b""
+        if len(body) != entry.size:
+            self._failed += 1
+            # What is refused for good at its only address need not be asked for once more.
+            refused = answer if is_last and answer is not None and answer.status in _REFUSED else None
+            self._hand_back(step, refused)
+        elif len(body) <= _AT_ONCE and self._cost < _SLOW:
+            self._store(step, body)
+        else:
+            with self._change:
+                self._working += 1
+            self._pool.submit(self._guard, self._store, step, body)
+
+    # In either
+
+    def _store(self, step: Fetch, body: bytes) -> None:
+        """Compare one file and write it under a partial name; what the disk refuses is told by the thorough way."""
+        began = time.perf_counter()
+        if hashlib.md5(body).hexdigest() != step.entry.md5:
+            self._failed += 1
+            self._hand_back(step)
+            return
+        name = step.entry.path.rpartition("/")[2]
+        part = own_name(name, step.entry)
         try:
-            folder = os.path.dirname(path)  # noqa: PTH120 - once per file; a tenth of the time of pathlib's
-            if folder not in self._folders:
-                os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
-                self._folders.add(folder)
-            with open(path, "xb", buffering=0) as stream:  # noqa: PTH123 - as above
-                whole = stream.write(body) == len(body)
-        except OSError:
+            folder = self._folders.of(step.entry.path)
+            handle = folder.create(part)
+            try:
+                whole = os.write(handle, body) == len(body)
+            finally:
+                os.close(handle)
+            if not whole:
+                folder.remove(part)
+        except (OSError, OneError):
             whole = False
         if not whole:
-            _remove(path)
-            return None
-        return _Written(step, path, str(step.entry.md5))
+            self._hand_back(step)
+            return
+        self._failed = 0
+        self._add(_Written(step, folder, part, name))
+        self._cost += 0.1 * (time.perf_counter() - began - self._cost)
 
-    def _commit(self, batch: list[_Written]) -> None:
-        """Flush a batch, then name its files: what has its name is on the disk."""
-        if not batch:
-            return
-        try:
-            flush([written.path for written in batch])
-        except OSError:
-            for written in batch:
-                _remove(written.path)
-                self._leave(written.step)
-            return
+    def _add(self, written: _Written) -> None:
+        with self._change:
+            if not self._batch:
+                self._began = time.monotonic()
+            self._batch.append(written)
+            self._batch_size += written.step.entry.size or 0
+            self._batch_folders.add(written.folder)
+            if (
+                len(self._batch) < _BATCH_FILES
+                and self._batch_size < _BATCH_BYTES
+                and len(self._batch_folders) < _BATCH_FOLDERS
+                and time.monotonic() - self._began < _BATCH_SECONDS
+            ):
+                return
+            batch = self._take_batch()
+            self._working += 1
+        self._pool.submit(self._guard, self._flush, batch)
+
+    def _take_batch(self) -> list[_Written]:
+        batch, self._batch = self._batch, []
+        self._batch_size, self._batch_folders = 0, set()
+        return batch
+
+    def _flush(self, batch: list[_Written]) -> None:
+        done = _flushed(batch)
+        with self._change:
+            self._working += 1
+        self._client.call(functools.partial(self._guard, self._name, batch, done))
+
+    def _name(self, batch: list[_Written], flushed: bool) -> None:
+        """Give the files of a flushed batch their names: what has its name is on the disk."""
         named = []
         for written in batch:
             try:
-                os.replace(written.path, written.step.target)  # noqa: PTH105 - as above
+                if flushed:
+                    written.folder.replace(written.part, written.name)
+                    named.append(written.step)
+                    continue
+                written.folder.remove(written.part)
             except OSError:
-                _remove(written.path)
-                self._leave(written.step)
-            else:
-                named.append(written)
-        self._ledger.record_all([(each.step.entry.path, each.step.target, each.md5) for each in named])
-        for each in named:
-            entry = each.step.entry
+                pass  # told by the thorough way, which comes upon the same disk
+            self._hand_back(written.step)
+        self._ledger.record_all([(step.entry.path, step.target, str(step.entry.md5)) for step in named])
+        for step in named:
+            entry = step.entry
             self._watcher.advance(entry.path, entry.size or 0)
-            outcome = Outcome(entry.path, each.step.target, Status.DONE, entry.size or 0, Verified.MD5)
+            outcome = Outcome(entry.path, step.target, Status.DONE, entry.size or 0, Verified.MD5)
             self.outcomes.append(outcome)
             self._watcher.finish(outcome)
+        self._free(sum(step.entry.size or 0 for step in named))
 
-    def flush_folders(self) -> None:
-        """Make the names durable, too, before anybody is told that all is done."""
+    def _hand_back(self, step: Fetch, refused: Response | None = None) -> None:
+        self._leave(step, refused)
+        self._free(step.entry.size or 0)
+
+    def _free(self, size: int) -> None:
+        with self._change:
+            self._pending -= size
+            hungry, self._hungry = self._hungry, False
+        if hungry:
+            self._client.poke()
+
+    def _guard(self, act: Callable[..., None], *arguments: object) -> None:
+        """Do something that :meth:`_settle` waits for."""
         try:
-            flush(sorted(self._folders))
-        except OSError as error:
-            raise NoSpace(f"the folders of the data could not be flushed: {error}", hint="Check the disk") from error
-
-
-def flush(paths: list[str]) -> None:
-    """Bring files or folders to the disk.
-
-    On Linux one call flushes the whole file system; elsewhere, and for a few, each is flushed for itself.
-    """
-    if len(paths) > 16 and (sync := _syncfs()) is not None:
-        handle = os.open(paths[0], os.O_RDONLY)
-        try:
-            if sync(handle) == 0:
-                return
+            act(*arguments)
+        except BaseException as error:  # noqa: BLE001 - raised by run, in the thread that asked
+            self._failure = error
         finally:
-            os.close(handle)
-    if os.name == "nt":
-        paths = [path for path in paths if not Path(path).is_dir()]  # Windows flushes no folders
-    with ThreadPoolExecutor(8, "onelight-flush") as pool:
-        list(pool.map(_flush_one, paths))
+            with self._change:
+                self._working -= 1
+                self._change.notify_all()
 
 
-def _flush_one(path: str) -> None:
-    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+def _flushed(batch: list[_Written]) -> bool:
+    """Bring the files of a batch to the disk; False if it does not take them."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@functools.cache
-def _syncfs() -> Callable[[int], int] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    found: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "syncfs", None)
-    return found
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)  # noqa: PTH108 - as above
+        flush([(written.folder, written.part) for written in batch])
     except OSError:
-        return  # it was never made, or the disk is gone: nothing that could be taken for a dataset
+        return False
+    return True

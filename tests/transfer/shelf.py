@@ -97,7 +97,7 @@ def main() -> None:
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (task["largest_file"], task["largest_file"]))
-    limits = Limits(**{"stall": 5, "attempts": 4, "pause": 0.01, **task.get("limits", {})})
+    limits = Limits(**{"idle": 5, "attempts": 4, "pause": 0.01, **task.get("limits", {})})
     try:
         outcomes = fetch([Entry(*row) for row in task["entries"]], Path(task["folder"]), limits=limits)
     except KeyboardInterrupt:

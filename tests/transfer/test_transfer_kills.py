@@ -165,6 +165,7 @@ def start_without_locks(entries: Sequence[Entry], folder: Path) -> subprocess.Po
 
 @posix
 def test_killed_twenty_five_times_a_download_ends_right(tmp_path: Path) -> None:
+    """Row L3."""
     with WebServer() as server:
         shared = Shared(server, tmp_path)
         shared.add(200, lambda number: 1_300_000 if number % 20 == 0 else 20_000 + 1000 * number)
@@ -187,6 +188,7 @@ def test_killed_twenty_five_times_a_download_ends_right(tmp_path: Path) -> None:
 def test_sixteen_processes_fetch_the_same_files_into_one_folder(
     tmp_path: Path, begin: Callable[[Sequence[Entry], Path], subprocess.Popen[str]], known: bool
 ) -> None:
+    """Row L6."""
     with WebServer() as server:
         shared = Shared(server, tmp_path)
         shared.add(40, lambda number: 1_200_000 if number % 10 == 0 else 30_000 + 1000 * number, known=known)

@@ -9,55 +9,65 @@ import pytest
 from servers import Good, WebServer, cut
 from shelf import entry, fetch, leftovers
 
-from onelight.transfer.partial import Partial
+from onelight.transfer.partial import Known, Partial, expectation
+from onelight.transfer.place import Folders
 
 A, B = os.urandom(3_500_000), os.urandom(3_500_000)
 PATH = "/spikes.times.npy"
 
 
+def of(folder: Path, expected: str = "10 md5", name: str = "spikes.times.npy") -> Partial:
+    return Partial(Folders(folder).of(name), name, expected)
+
+
 def begun(folder: Path, content: bytes) -> Partial:
-    partial = Partial(folder / "spikes.times.npy", "10 md5")
+    partial = of(folder)
     partial.claim()
-    assert partial.stream is not None
-    partial.stream.write(content)
-    partial.stream.flush()
+    partial.write(0, content)
     return partial
+
+
+def content_of(partial: Partial) -> bytes:
+    return Path(partial.path).read_bytes()
 
 
 def test_what_one_left_the_next_continues(tmp_path):
     first = begun(tmp_path, b"12345")
-    first.remember({"etag": '"a"'})
+    first.remember('"a"', 10)
+    first.mark(5, "md5 of 12345")
     first.release()
-    second = Partial(tmp_path / "spikes.times.npy", "10 md5")
-    assert second.claim() == {"etag": '"a"'}
-    assert second.path.read_bytes() == b"12345"
+    second = of(tmp_path)
+    assert second.claim() == Known('"a"', marks=[(5, "md5 of 12345")])
+    assert content_of(second) == b"12345"
     second.discard()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_other_content_of_the_same_name_is_not_continued(tmp_path):
     begun(tmp_path, b"12345").release()
-    other = Partial(tmp_path / "spikes.times.npy", "10 another md5")
+    other = of(tmp_path, "10 another md5")
     other.claim()
-    assert other.path.read_bytes() == b""
+    assert content_of(other) == b""
     other.discard()
 
 
 def test_a_living_owner_is_left_alone(tmp_path):
+    """Row L8."""
     first = begun(tmp_path, b"12345")
-    second = Partial(tmp_path / "spikes.times.npy", "10 md5")
+    second = of(tmp_path)
     second.claim()
     assert second.path != first.path
-    assert second.path.read_bytes() == b""
+    assert content_of(second) == b""
     second.discard()
     first.discard()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be renamed on Windows")
 def test_an_owner_whose_file_was_taken_over_does_not_touch_it_any_more(tmp_path):
+    """Row L8."""
     old = begun(tmp_path, b"12345")
     final = tmp_path / "spikes.times.npy"
-    old.path.rename(final)  # what another process does that took it over and committed it
+    Path(old.path).rename(final)  # what another process does that took it over and committed it
     assert not old.is_own()
     old.restart()
     assert old.is_own()
@@ -69,16 +79,17 @@ def test_an_owner_whose_file_was_taken_over_does_not_touch_it_any_more(tmp_path)
 @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be renamed on Windows")
 def test_a_restart_forgets_what_was_known_of_the_servers_copy(tmp_path):
     first = begun(tmp_path, b"12345")
-    first.remember({"etag": '"a"'})
+    first.remember('"a"', 10)
     first.restart()
     first.release()
     assert [path for path in tmp_path.iterdir() if path.suffix == ".json"] == []
 
 
 def test_long_names_fit_the_file_system(tmp_path):
-    partial = Partial(tmp_path / f"{'x' * 240}.a.npy", "1 md5")
+    """Row L12."""
+    partial = of(tmp_path, "1 md5", f"{'x' * 240}.a.npy")
     partial.claim()
-    assert len(partial.path.name.encode()) <= 255
+    assert len(partial.name.encode()) <= 255
     partial.commit()
     assert [path.name for path in tmp_path.iterdir()] == [f"{'x' * 240}.a.npy"]
 
@@ -90,12 +101,11 @@ def test_bytes_of_a_copy_without_an_etag_are_not_taken_for_those_of_an_older_one
         wanted = entry("spikes.times.npy", server.url + PATH, A, md5=False, size=False)
         left = tmp_path / Path(wanted.path).parent
         left.mkdir(parents=True)
-        partial = Partial(tmp_path / wanted.path, f"{wanted.size} {wanted.md5}")
+        partial = of(left, expectation(wanted))
         partial.claim()
-        partial.remember({"etag": '"of A"'})
+        partial.remember('"of A"', None)
         partial.restart()
-        assert partial.stream is not None
-        partial.stream.write(B[:2_000_000])
+        partial.write(0, B[:2_000_000])
         partial.release()
         server.files[PATH], server.faults[PATH] = A, [Good]
         [outcome] = fetch([wanted], tmp_path)

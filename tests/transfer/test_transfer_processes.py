@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -48,7 +49,15 @@ def wait_until(true: Callable[[], object], seconds: float = 20) -> None:
 
 
 def size_of_partials(folder: Path) -> int:
-    return sum(path.stat().st_size for path in leftovers(folder) if path.suffix == ".part")
+    size = 0
+    for path in leftovers(folder):
+        with contextlib.suppress(FileNotFoundError):  # it was given another name since
+            size += path.stat().st_size if path.suffix == ".part" else 0
+    return size
+
+
+def marks(folder: Path) -> int:
+    return sum(path.read_text().count("\n") - 1 for path in leftovers(folder) if path.suffix == ".json")
 
 
 def result(process: subprocess.Popen[str]) -> list[list[object]]:
@@ -63,9 +72,10 @@ def result(process: subprocess.Popen[str]) -> list[list[object]]:
 @posix
 @pytest.mark.parametrize("md5", [True, False])
 def test_a_killed_download_is_continued_by_the_next_process(server: WebServer, tmp_path: Path, md5: bool) -> None:
+    """Row L3."""
     server.faults[PATH] = [drip(0.03)]
     with start([wanted(server, md5=md5)], tmp_path) as process:
-        wait_until(lambda: size_of_partials(tmp_path) > 1_000_000)
+        wait_until(lambda: size_of_partials(tmp_path) > 1_000_000 and (md5 or marks(tmp_path)))
         process.kill()
         process.communicate()
     target = tmp_path / wanted(server).path
@@ -75,15 +85,18 @@ def test_a_killed_download_is_continued_by_the_next_process(server: WebServer, t
     server.heal()
     with start([wanted(server, md5=md5)], tmp_path) as process:
         [[state, _, _, resumed_from]] = result(process)
-    assert (state, resumed_from) == ("ok", held)
-    assert [seen.range_start for seen in server.requests] == [held]
-    assert ("if-range" in server.requests[0].headers) is True
+    assert state == "ok"
+    # Where no md5 will tell, only what was marked is believed: a power loss may have torn what came after.
+    assert resumed_from == held if md5 else 0 < resumed_from <= held
+    assert [seen.range_start for seen in server.requests] == [resumed_from]
+    assert "if-range" in server.requests[0].headers
     assert target.read_bytes() == A
     assert leftovers(tmp_path) == []
 
 
 @posix
 def test_a_download_killed_again_and_again_ends_right(server: WebServer, tmp_path: Path) -> None:
+    """Row L3."""
     server.faults[PATH] = [drip(0.02)]
     target = tmp_path / wanted(server).path
     for share in (0.2, 0.4, 0.6):
@@ -100,6 +113,7 @@ def test_a_download_killed_again_and_again_ends_right(server: WebServer, tmp_pat
 
 @posix
 def test_ctrl_c_keeps_what_came_and_the_next_run_continues(server: WebServer, tmp_path: Path) -> None:
+    """Row L4."""
     server.faults[PATH] = [drip(0.03)]
     with start([wanted(server)], tmp_path) as process:
         wait_until(lambda: size_of_partials(tmp_path) > 1_000_000)
@@ -118,6 +132,7 @@ def test_ctrl_c_keeps_what_came_and_the_next_run_continues(server: WebServer, tm
 
 @posix
 def test_ctrl_c_does_not_wait_for_a_server_that_asks_for_patience(server: WebServer, tmp_path: Path) -> None:
+    """Row L4."""
     server.faults[PATH] = [status(503, Retry_After=60)]
     with start([wanted(server)], tmp_path) as process:
         wait_until(lambda: server.requests)
@@ -133,6 +148,7 @@ def test_ctrl_c_does_not_wait_for_a_server_that_asks_for_patience(server: WebSer
 
 
 def test_several_processes_may_download_the_same_file(server: WebServer, tmp_path: Path) -> None:
+    """Row L6."""
     server.faults[PATH] = [drip(0.005)]
     running = [start([wanted(server)], tmp_path) for _ in range(4)]
     for process in running:
@@ -143,6 +159,7 @@ def test_several_processes_may_download_the_same_file(server: WebServer, tmp_pat
 
 
 def test_a_process_takes_nothing_away_from_one_that_is_alive(server: WebServer, tmp_path: Path) -> None:
+    """Row L6."""
     server.faults[PATH] = [drip(0.03), Good]
     with start([wanted(server)], tmp_path) as slow:
         wait_until(lambda: size_of_partials(tmp_path) > 500_000)
@@ -196,6 +213,7 @@ def test_a_good_file_that_came_in_another_way_is_kept_too(server: WebServer, tmp
 
 @pytest.mark.parametrize("damage", ["truncated", "grown", "one byte", "emptied", "another file"])
 def test_a_damaged_file_is_fetched_again(server: WebServer, tmp_path: Path, damage: str) -> None:
+    """Row L13."""
     fetch([wanted(server)], tmp_path)
     target = tmp_path / wanted(server).path
     content = {
@@ -216,6 +234,7 @@ def test_a_damaged_file_is_fetched_again(server: WebServer, tmp_path: Path, dama
 
 
 def test_a_damaged_file_stays_where_it_is_until_a_right_one_is_there(server: WebServer, tmp_path: Path) -> None:
+    """Row L13."""
     target = tmp_path / wanted(server).path
     target.parent.mkdir(parents=True)
     target.write_bytes(b"mine")
@@ -236,6 +255,7 @@ def test_a_file_that_was_compared_is_not_read_again(server: WebServer, tmp_path:
 
 @pytest.mark.parametrize("nonsense", [b"", b"\xff\xfe", b"a\tb\n", b"\t\t\t\t\n" * 3, b"x" * 100_000])
 def test_a_ledger_that_is_damaged_costs_time_and_no_truth(server: WebServer, tmp_path: Path, nonsense: bytes) -> None:
+    """Row L13."""
     fetch([wanted(server)], tmp_path)
     (tmp_path / ".one_verified").write_bytes(nonsense)
     server.forget()
@@ -247,6 +267,7 @@ def test_a_ledger_that_is_damaged_costs_time_and_no_truth(server: WebServer, tmp
 
 @posix
 def test_good_files_in_a_folder_that_cannot_be_written_are_kept(server: WebServer, tmp_path: Path) -> None:
+    """Row L2."""
     if os.geteuid() == 0:
         pytest.skip("root may write everywhere")
     fetch([wanted(server)], tmp_path)
@@ -301,12 +322,14 @@ def test_a_fetched_file_that_was_changed_is_fetched_again_where_nobody_states_it
     ],
 )
 def test_an_entry_that_would_land_outside_is_refused_before_anything_happens(tmp_path: Path, path: str) -> None:
+    """Row D1."""
     with pytest.raises(UnsafeData):
         plan_download([Entry(path, "http://127.0.0.1/x")], tmp_path / "data", Ledger(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_in_the_place_of_a_file_is_refused(server: WebServer, tmp_path: Path) -> None:
+    """Row L13."""
     (tmp_path / wanted(server).path).mkdir(parents=True)
     with pytest.raises(UnsafeData, match="in the way"):
         fetch([wanted(server)], tmp_path)
@@ -326,6 +349,7 @@ def test_files_of_one_name_in_two_collections_do_not_meet(server: WebServer, tmp
     "name", ["spikes.times.npy", "x" * 240 + ".times.npy", "ß€" * 40 + ".times.npy", "a.b.#c#.npy"]
 )
 def test_partial_files_are_never_taken_for_datasets(server: WebServer, tmp_path: Path, name: str) -> None:
+    """Row L12."""
     server.faults[PATH] = [cut(2_000_000), status(500)]
     begun = entry(name, server.url + PATH, A)
     assert fetch([begun], tmp_path)[0].error is not None
@@ -373,12 +397,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_without_room_is_told_before_anything_is_fetched(server: WebServer, small_disk: Path) -> None:
+    """Row L1."""
     with pytest.raises(NoSpace, match="4,000,000 bytes"):
         fetch([wanted(server)], small_disk)
     assert server.requests == []
 
 
 def test_a_disk_that_fills_up_stops_the_run_and_holds_nothing_wrong(server: WebServer, small_disk: Path) -> None:
+    """Row L1."""
     entries = [entry(f"spikes.a{number}.npy", f"{server.url}{PATH}?{number}") for number in range(5)]
     outcomes = fetch(entries, small_disk, parallel=1)
     assert all(isinstance(outcome.error, NoSpace) for outcome in outcomes)
@@ -396,6 +422,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_holds_nothing_wrong(server: WebS
 
 @posix
 def test_a_file_larger_than_may_be_written_is_an_error_of_the_disk(server: WebServer, tmp_path: Path) -> None:
+    """Row L1."""
     with start([wanted(server)], tmp_path, largest_file=1_000_000) as process:
         [[state, error, words, _]] = result(process)
     assert (state, error) == ("error", "NoSpace"), words
@@ -404,12 +431,14 @@ def test_a_file_larger_than_may_be_written_is_an_error_of_the_disk(server: WebSe
 
 
 def test_a_folder_that_is_a_file_is_an_error_of_the_disk(server: WebServer, tmp_path: Path) -> None:
+    """Row L2."""
     (tmp_path / "lab").write_bytes(b"")
     with pytest.raises(NoSpace, match="cannot be looked at"):
         fetch([wanted(server)], tmp_path)
 
 
 def test_memory_does_not_grow_with_the_size_of_a_file(tmp_path: Path) -> None:
+    """Row L14."""
     size = 300_000_000
     sparse = tmp_path / "sparse"
     with sparse.open("wb") as stream:

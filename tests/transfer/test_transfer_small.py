@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
 import pytest
 import servers
@@ -12,9 +11,9 @@ from servers import Good, WebServer, cut, redirect, status
 from shelf import SESSION, entry, fetch, leftovers
 
 from onelight.errors import ChecksumMismatch, NoSpace, NotFound, OneError, SizeMismatch, Unreachable
-from onelight.transfer import Ledger, Status, plan_download, small
+from onelight.transfer import Ledger, Status, plan_download
 from onelight.transfer.partial import own_name
-from onelight.transfer.small import flush
+from onelight.transfer.place import Folders, flush
 
 CONTENT = {f"o{number:02}.data.npy": os.urandom(2000 + number) for number in range(60)}
 
@@ -105,20 +104,22 @@ def test_redirects_are_followed(server, tmp_path):
 
 
 def test_what_a_killed_run_left_is_used_or_cleared_away(server, tmp_path):
+    """Row L3."""
     for one in wanted(server):
         target = tmp_path / one.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        ours = own_name(target, one)
+        ours = own_name(target.name, one)
         owner = f"-{os.getpid()}-"
         assert owner in ours
         # No process has this number on Linux.
-        Path(ours.replace(owner, "-4194303-")).write_bytes(CONTENT[target.name][:1000])
+        (target.parent / ours.replace(owner, "-4194303-")).write_bytes(CONTENT[target.name][:1000])
     fetch(wanted(server), tmp_path)
     assert there(tmp_path) == CONTENT
     assert leftovers(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_there(server, tmp_path):
+    """Row L2."""
     (tmp_path / SESSION).parent.mkdir(parents=True)
     (tmp_path / SESSION).write_bytes(b"a file is in the way of the folder")
     with pytest.raises(OneError, match="cannot be"):
@@ -126,22 +127,31 @@ def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_there(server, tm
 
 
 def test_files_and_folders_are_flushed_one_by_one_and_many_at_once(tmp_path):
-    paths = []
+    """Row L5."""
+    folders = Folders(tmp_path)
+    files = []
     for number in range(20):
-        path = tmp_path / str(number)
-        path.write_bytes(b"x")
-        paths.append(str(path))
-    flush(paths)
-    flush(paths[:2])
-    flush([str(tmp_path)])
+        path = f"{number}/x"
+        os.close(folders.of(path).create("x"))
+        files.append((folders.of(path), "x"))
+    flush(files)
+    flush(files[:2])
+    folders.flush()
+    with pytest.raises(FileNotFoundError):
+        flush([(folders.of("0/x"), "y")])
 
 
 def test_names_that_cannot_be_made_durable_are_told(server, tmp_path, monkeypatch):
-    def fails(paths):
-        if all(Path(path).is_dir() for path in paths):
-            raise OSError(5, "Input/output error")
-        flush(paths)
+    """Row L5."""
+    def fails(_):
+        raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(small, "flush", fails)
+    monkeypatch.setattr(Folders, "flush", fails)
     with pytest.raises(NoSpace, match="could not be flushed"):
         fetch(wanted(server), tmp_path)
+
+
+def test_what_is_refused_for_good_is_not_asked_twice(server, tmp_path):
+    server.faults["/o07.data.npy"] = [status(404)]
+    fetch(wanted(server), tmp_path)
+    assert len(server.requests) == len(CONTENT)
