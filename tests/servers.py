@@ -821,3 +821,22 @@ def free_port() -> int:
 def random_bytes(size: int) -> bytes:
     """Return bytes of which no two pieces are alike."""
     return os.urandom(size)
+
+
+class AtOnce:
+    """A fault that counts how many answers are given at a time."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.now = self.most = 0
+        self._fault = fault
+        self._lock = threading.Lock()
+
+    def __call__(self, exchange: Exchange) -> None:
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        try:
+            self._fault(exchange)
+        finally:
+            with self._lock:
+                self.now -= 1

@@ -71,8 +71,8 @@ class Kept:
     def begin(self, response: Response) -> None:
         self.status = response.status
 
-    def write(self, data: bytes) -> None:
-        self.data += data
+    def write(self, blocks: list[bytes]) -> None:
+        self.data += b"".join(blocks)
 
 
 def header_secret(url: str) -> Credential:
@@ -133,17 +133,34 @@ def test_an_unchanged_answer_is_304(server: WebServer, client: Client) -> None:
     assert (answer.status, answer.body) == (304, b"")
 
 
-def test_many_threads_ask_at_once(server: WebServer, client: Client) -> None:
+def test_many_threads_ask_at_once(server: WebServer) -> None:
     contents = {f"/{number}": os.urandom(20_000) for number in range(40)}
     server.files.update(contents)
 
     def ask(path: str) -> bool:
         return all(client.request("GET", server.url + path).body == contents[path] for _ in range(5))
 
-    with ThreadPoolExecutor(40) as pool:
+    with Client(connections=8, limits=QUICK) as client, ThreadPoolExecutor(40) as pool:
         assert all(pool.map(ask, contents))
     assert len(server.requests) == 200
     assert server.busiest <= 8
+
+
+def test_where_each_request_takes_long_more_of_them_are_under_way(server: WebServer, client: Client) -> None:
+    server.faults["/hello"] = [servers.slowly(0.05)]
+    with ThreadPoolExecutor(40) as pool:
+        list(pool.map(lambda _: client.request("GET", f"{server.url}/hello"), range(300)))
+    assert server.busiest > 16
+
+
+def test_a_server_that_refuses_is_asked_by_fewer(server: WebServer) -> None:
+    counted = servers.AtOnce(servers.slowly(0.02))
+    server.faults["/hello"] = [servers.status(429, b"", **{"Retry-After": 0})] * 8 + [counted]
+    with Client(limits=QUICK) as client, ThreadPoolExecutor(40) as pool:
+        list(pool.map(lambda _: client.request("GET", f"{server.url}/hello"), range(8)))
+        counted.most = 0
+        list(pool.map(lambda _: client.request("GET", f"{server.url}/hello"), range(100)))
+    assert 1 <= counted.most <= 4
 
 
 def test_waiting_for_a_free_connection_is_no_time_out(server: WebServer) -> None:
@@ -669,7 +686,7 @@ def test_an_error_of_the_sink_stops_the_stream_and_comes_back_as_it_is(server: W
     server.files["/many"] = MANY
 
     class Full(Kept):
-        def write(self, data: bytes) -> None:
+        def write(self, blocks: list[bytes]) -> None:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -682,7 +699,7 @@ def test_a_connection_that_was_left_half_way_is_not_used_again(server: WebServer
     server.files["/many"] = MANY
 
     class Enough(Kept):
-        def write(self, data: bytes) -> None:
+        def write(self, blocks: list[bytes]) -> None:
             raise Interrupted("enough")
 
     for _ in range(5):

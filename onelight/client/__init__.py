@@ -446,8 +446,8 @@ class _Spool:
         if response.size is not None and response.size > self._left:
             raise UnsafeData(f"{redact(response.url)} is {response.size:,} bytes long, too many for an index")
 
-    def write(self, data: bytes) -> None:
-        self._left -= len(data)
+    def write(self, blocks: list[bytes]) -> None:
+        self._left -= sum(map(len, blocks))
         if self._left < 0:
             raise UnsafeData("the answer is too long for an index")
-        self.stream.write(data)
+        self.stream.writelines(blocks)

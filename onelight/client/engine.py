@@ -621,9 +621,7 @@ def _translate(job: Job, code: int, text: str) -> OneError:
     host = urlsplit(job.url).netloc.rpartition("@")[2]
     shown = redact(job.url)
     if "CONNECT tunnel failed" in text or "Proxy CONNECT" in text:
-        return NoConnection(
-            f"{host} cannot be reached: the proxy does not let through ({text})", hint=_PROXY_HINT
-        )
+        return NoConnection(f"{host} cannot be reached: the proxy does not let through ({text})", hint=_PROXY_HINT)
     if code in _NEVER_ARRIVED:
         proxy = _proxy_of(job.url)
         return NoConnection(

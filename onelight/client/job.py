@@ -59,8 +59,8 @@ class Sink(Protocol):
     def begin(self, response: Response) -> None:
         """Take note of status and headers; raise to refuse the answer."""
 
-    def write(self, data: bytes) -> None:
-        """Take the next bytes; raise to stop."""
+    def write(self, blocks: list[bytes]) -> None:
+        """Take the next bytes, in the blocks in which they came; raise to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +139,10 @@ class Pipe:
             if isinstance(item, Response):
                 sink.begin(item)
                 continue
-            data = item[0] if len(item) == 1 else b"".join(item)
-            sink.write(data)
+            sink.write(item)
+            size = sum(map(len, item))
             with self._lock:
-                self._size -= len(data)
+                self._size -= size
                 resume = self._paused and self._size <= self._most // 2
                 if resume:
                     self._paused = False

@@ -19,7 +19,7 @@ _ZIPPED = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 class OtherBytes(Unreachable):
-    """A part that is not the one that was asked for: begun anew once, and otherwise the server's fault, that may pass."""
+    """A part that is not the one that was asked for: a fault of the server, which may pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,10 @@ def place(response: Response, start: int, end: int | None, copy: Copy, entry: En
         return Placed(start, last, Copy(copy.etag or _strong(etag), size, ranges=True))
     if encoding != "identity":
         if encoding not in _ZIPPED:
-            raise TransferError(f"{redact(response.url)} sends its data in the form '{encoding}', which was not asked for")
+            raise TransferError(
+                f"{redact(response.url)} sends its data in the form '{encoding}', which was not asked for",
+                hint="Tell whoever runs this server",
+            )
         return Placed(0, None, Copy("", entry.size, ranges=False, zipped=True))
     ranges = False if start or end is not None else copy.ranges
     return Placed(0, None, Copy(_strong(etag), _check_size(response.size, response, entry), ranges))

@@ -1,23 +1,24 @@
 """The md5 of a file while it comes, taken by a thread of its own so that network, disk and md5 overlap.
 
 Of 2 GB the md5 alone takes three seconds, writing and receiving one each. Whoever does them one after the other takes
-five. Small files are not worth a thread: it begins after the first megabyte.
+five. What was just written is read again, from the memory in which the system keeps it: that costs less than to hand
+so many bytes from one thread of Python to another, and it does not matter in what order they came. Small files are not
+worth a thread: it begins after the first megabyte.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 
 #: Bytes between two marks, and seconds.
 STEP = 4 << 20
 _SECONDS = 1.0
 _BLOCK = 1 << 20
-# Bytes that the md5 may be behind: in memory, and in all.
-_HELD = 16 << 20
+# Bytes that the md5 may be behind.
 _BEHIND = 128 << 20
 
 
@@ -27,12 +28,12 @@ class Digest:
     Parameters
     ----------
     read : callable
-        Returns bytes of the file: offset, number.
+        Reads bytes of the file: from an offset, into a buffer; returns how many there were.
     mark : callable
         Told of the length and md5 of the beginning, every 4 MiB and every second.
     """
 
-    def __init__(self, read: Callable[[int, int], bytes], mark: Callable[[int, str], None]) -> None:
+    def __init__(self, read: Callable[[int, memoryview], int], mark: Callable[[int, str], None]) -> None:
         self._read = read
         self._mark = mark
         self._md5 = hashlib.md5()
@@ -40,9 +41,8 @@ class Digest:
         self._marked = 0
         self._marked_at = time.monotonic()
         self._change = threading.Condition()
-        self._work: deque[tuple[int, bytes | None]] = deque()
         self._given = 0
-        self._held = 0
+        self._buffer = memoryview(b"")
         self._thread: threading.Thread | None = None
         self._ended = False
         self._failure: BaseException | None = None
@@ -68,27 +68,25 @@ class Digest:
                 break
             good, at_good = end, self._md5.copy()
         if believe and self._advance_to(length):
-            return self._length
+            good, at_good = self._length, self._md5
         self._md5, self._length, self._marked, self._given = at_good, good, good, good
         return good
 
-    def add(self, length: int, data: bytes | None) -> None:
-        """Take the next bytes of the file: those given, or, if they are None, those that were written there."""
+    def add(self, count: int) -> None:
+        """Take the next bytes of the file, which were written; waits if the md5 is too far behind."""
         with self._change:
-            if self._failure is not None:
-                raise self._failure
-            self._given += length
-            if self._thread is None and self._given - self._length <= _BLOCK and data is not None:
-                self._update(data)
+            self._given += count
+            if self._thread is None and self._given <= _BLOCK:
+                self._read_to(self._given)
                 return
-            self._work.append((length, data))
-            self._held += len(data) if data is not None else 0
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="onelight-md5", daemon=True)
                 self._thread.start()
             self._change.notify_all()
-            while (self._held > _HELD or self.behind > _BEHIND) and self._failure is None:
+            while self.behind > _BEHIND and self._failure is None:
                 self._change.wait()
+            if self._failure is not None:
+                raise self._failure
 
     @property
     def behind(self) -> int:
@@ -98,7 +96,7 @@ class Digest:
     def md5(self) -> str:
         """Return the md5 of all that was added, once it is known."""
         with self._change:
-            while self.behind and self._failure is None:
+            while self._thread is not None and self.behind and self._failure is None:
                 self._change.wait()
             if self._failure is not None:
                 raise self._failure
@@ -116,37 +114,33 @@ class Digest:
         try:
             while True:
                 with self._change:
-                    while not self._work and not self._ended:
+                    self._change.notify_all()
+                    while not self.behind and not self._ended:
                         self._change.wait()
                     if self._ended:
                         return
-                    length, data = self._work.popleft()
-                if data is not None:
-                    self._update(data)
-                else:
-                    self._advance_to(self._length + length)
-                with self._change:
-                    self._held -= len(data) if data is not None else 0
-                    self._change.notify_all()
+                    end = min(self._given, self._length + 8 * _BLOCK)
+                self._read_to(end)
+                if self._length >= self._marked + STEP or time.monotonic() > self._marked_at + _SECONDS:
+                    self._mark(self._length, self._md5.hexdigest())
+                    self._marked, self._marked_at = self._length, time.monotonic()
         except BaseException as error:  # noqa: BLE001 - raised in the thread that adds
             with self._change:
                 self._failure = error
                 self._change.notify_all()
 
+    def _read_to(self, end: int) -> None:
+        if not self._advance_to(end):
+            raise OSError(errno.EIO, "what was written cannot be read again")
+
     def _advance_to(self, end: int) -> bool:
         """Read and add what was written; False if the file ends before."""
-        while self._length < end and not self._ended:
-            block = self._read(self._length, min(_BLOCK, end - self._length))
-            if not block:
+        while self._length < end:
+            if not self._buffer:
+                self._buffer = memoryview(bytearray(_BLOCK))
+            count = self._read(self._length, self._buffer[: min(_BLOCK, end - self._length)])
+            if not count:
                 return False
-            self._update(block)
-        self._given = max(self._given, self._length)
-        return self._length == end
-
-    def _update(self, data: bytes) -> None:
-        self._md5.update(data)
-        self._length += len(data)
-        now = time.monotonic()
-        if self._length >= self._marked + STEP or now > self._marked_at + _SECONDS:
-            self._mark(self._length, self._md5.hexdigest())
-            self._marked, self._marked_at = self._length, now
+            self._md5.update(self._buffer[:count])
+            self._length += count
+        return True

@@ -1,4 +1,4 @@
-"""One file as it comes: its partial file, which bytes of it are there, their md5, and what is known of the server's copy.
+"""One file as it comes: its partial file, which bytes are there, their md5, and what is known of the server's copy.
 
 :class:`Incoming` belongs to the thread that fetches the file; a :class:`Stream` takes the bytes of one answer. A large
 file may have several streams at a time, in threads of their own.
@@ -210,12 +210,13 @@ class Incoming:
         self._pieces = Pieces(at)
         stream.span = self._pieces.take(self._copy.size, None) or stream.span
 
-    def took(self, stream: Stream, data: bytes) -> None:
+    def took(self, stream: Stream, blocks: list[bytes]) -> None:
         """Take the next bytes of a stream."""
+        size = sum(map(len, blocks))
         if self._stopped.is_set() or stream.stopped():
             raise Interrupted("the transfer was stopped", hint="The same command continues where it stopped")
         span = stream.span
-        if span.at == 0 and _is_page(self.entry, data):
+        if span.at == 0 and _is_page(self.entry, blocks[0]):
             if self.entry.md5 is None or stream.refused is not None:
                 raise TransferError(
                     f"a web page came instead of {self.entry.path}",
@@ -225,25 +226,21 @@ class Incoming:
         if stream.refused is not None:
             raise stream.refused
         end = self._copy.size if span.end is None else span.end
-        if end is not None and span.at + len(data) > end:
+        if end is not None and span.at + size > end:
             raise SizeMismatch(
                 f"more than {end:,} bytes came for {self.entry.path}",
                 hint="Nothing was saved; tell whoever shares the repository",
             )
         try:
-            self._partial.write(span.at, data)
+            self._partial.write(span.at, blocks)
             with self._change:
                 self._check_generation(stream)
-                at = span.at
-                before, after = self._pieces.wrote(span, len(data))
-                if before == at:
-                    self._digest.add(len(data), data)
-                    before += len(data)
+                before, after = self._pieces.wrote(span, size)
                 if after > before:
-                    self._digest.add(after - before, None)
+                    self._digest.add(after - before)
         except OSError as error:
             raise disk_error(error, Path(self._partial.path)) from error
-        self._advance(len(data))
+        self._advance(size)
         self._rate = stream.rate() or self._rate
         if self.more is not None and self._rate and self._would_help():
             self.more()
@@ -254,7 +251,7 @@ class Incoming:
         return bool(copy.etag and copy.ranges and copy.size and copy.size - self._shown > LARGE and behind < (4 << 20))
 
     def finished(self, stream: Stream, response: Response) -> None:
-        """Look at the end of an answer: ask for more if it ended early, begin anew if the server has less than is here."""
+        """Look at the end of an answer: it may have ended early, or the server may have less than is here."""
         span = stream.span
         if response.status == 416:
             if self._copy.size is None and response.headers.get("content-range") == f"bytes */{span.at}" and span.at:
@@ -266,9 +263,9 @@ class Incoming:
         if span.end is None and not stream.is_cut():
             self._ended = stream.is_lead
         elif span.end is None or not span.is_whole:
-            stated = self._copy.size
+            stated = "more" if self._copy.size is None else f"{self._copy.size:,}"
             raise Unreachable(
-                f"{redact(response.url)} ended after {span.at:,} of {'more' if stated is None else format(stated, ',')} bytes",
+                f"{redact(response.url)} ended after {span.at:,} of {stated} bytes",
                 hint="The same command continues from there",
             )
 
@@ -288,7 +285,7 @@ class Incoming:
         if span is not None:
             stream = Stream(self, span, self._copy, self._generation)
             for block in blocks:
-                self.took(stream, block)
+                self.took(stream, [block])
         self._ended = True
 
     def verify(self) -> tuple[Verified, str]:
@@ -354,10 +351,10 @@ class Incoming:
         self._marks = []
         self._in_pieces = self.continued = self._ended = False
 
-    def _read(self, offset: int, size: int) -> bytes:
+    def _read(self, offset: int, buffer: memoryview) -> int:
         if self._stopped.is_set():
             raise Interrupted("the transfer was stopped", hint="The same command continues where it stopped")
-        return self._partial.read(offset, size)
+        return self._partial.read(offset, buffer)
 
     def _mark(self, length: int, md5: str) -> None:
         with self._sidecar:
@@ -417,24 +414,31 @@ class Stream:
         if response.status == 200 and response.headers.get("content-encoding", "identity").lower() != "identity":
             self._unzip = zlib.decompressobj(wbits=47)  # gzip or zlib, whichever it is
 
-    def write(self, data: bytes) -> None:
+    def write(self, blocks: list[bytes]) -> None:
         """Take the next bytes."""
         if not self._first:
             self._first, self._asked = time.monotonic(), self.span.at
         if self._unzip is None:
-            self._incoming.took(self, data)
+            self._incoming.took(self, blocks)
             return
+        data = b"".join(blocks)
         self._zipped += len(data)
         while data and not self._unzip.eof:
             try:
                 block = self._unzip.decompress(data, 1 << 20)
             except zlib.error as error:
-                raise TransferError(f"{self._incoming.entry.path} came in a damaged compressed form: {error}") from error
+                raise TransferError(
+                    f"{self._incoming.entry.path} came in a damaged compressed form: {error}",
+                    hint="Nothing was saved; tell whoever runs this server",
+                ) from error
             data = self._unzip.unconsumed_tail
             if self.span.at + len(block) > _RATIO * self._zipped:
-                raise UnsafeData(f"{self._incoming.entry.path} came as a compressed form that never ends")
+                raise UnsafeData(
+                    f"{self._incoming.entry.path} came in a compressed form that never ends",
+                    hint="Nothing was saved; tell whoever runs this server",
+                )
             if block:
-                self._incoming.took(self, block)
+                self._incoming.took(self, [block])
 
     def is_cut(self) -> bool:
         """Whether a compressed form ended before its end."""

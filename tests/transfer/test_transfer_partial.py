@@ -23,7 +23,7 @@ def of(folder: Path, expected: str = "10 md5", name: str = "spikes.times.npy") -
 def begun(folder: Path, content: bytes) -> Partial:
     partial = of(folder)
     partial.claim()
-    partial.write(0, content)
+    partial.write(0, [content])
     return partial
 
 
@@ -105,7 +105,7 @@ def test_bytes_of_a_copy_without_an_etag_are_not_taken_for_those_of_an_older_one
         partial.claim()
         partial.remember('"of A"', None)
         partial.restart()
-        partial.write(0, B[:2_000_000])
+        partial.write(0, [B[:2_000_000]])
         partial.release()
         server.files[PATH], server.faults[PATH] = A, [Good]
         [outcome] = fetch([wanted], tmp_path)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import servers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from servers import Exchange, Good, WebServer, drip
+from servers import AtOnce, Exchange, Good, WebServer, drip
 from shelf import SESSION, entry, fetch, leftovers, start
 
 from onelight.client import Response
 from onelight.errors import ChecksumMismatch, OneError, SizeMismatch, TransferError
 from onelight.index import Entry
 from onelight.transfer.answer import Copy, OtherBytes, place
-from onelight.transfer.digest import Digest
+from onelight.transfer.digest import STEP, Digest
 from onelight.transfer.pieces import Pieces, Span
 
 MB = 1_000_000
@@ -59,25 +58,6 @@ def server(content: Path) -> Iterator[WebServer]:
 
 def wanted(server: WebServer, md5: str | None) -> Entry:
     return Entry(f"{SESSION}/alf/ephys.raw.bin", f"{server.url}/large", SIZE, md5)
-
-
-class AtOnce:
-    """A fault that counts how many answers are given at a time."""
-
-    def __init__(self, fault: servers.Fault) -> None:
-        self.now = self.most = 0
-        self._fault = fault
-        self._lock = threading.Lock()
-
-    def __call__(self, exchange: Exchange) -> None:
-        with self._lock:
-            self.now += 1
-            self.most = max(self.most, self.now)
-        try:
-            self._fault(exchange)
-        finally:
-            with self._lock:
-                self.now -= 1
 
 
 def test_four_connections_share_a_file_that_comes_slowly(server: WebServer, md5: str, tmp_path: Path) -> None:
@@ -248,28 +228,43 @@ def test_a_file_of_unknown_size_is_one_span() -> None:
 # The md5
 
 
-@given(st.lists(st.integers(0, 400_000), max_size=12), st.data())
-def test_the_md5_is_that_of_the_bytes_however_they_come(sizes: list[int], data: st.DataObject) -> None:
+def reading(content: bytes) -> Callable[[int, memoryview], int]:
+    def read(offset: int, buffer: memoryview) -> int:
+        data = content[offset : offset + len(buffer)]
+        buffer[: len(data)] = data
+        return len(data)
+
+    return read
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 3_000_000), max_size=6))
+def test_the_md5_is_that_of_the_bytes_however_many_come_at_a_time(sizes: list[int]) -> None:
     content = os.urandom(sum(sizes))
     marks: list[tuple[int, str]] = []
-    digest = Digest(lambda offset, size: content[offset : offset + size], lambda *mark: marks.append(mark))
-    at = 0
+    digest = Digest(reading(content), lambda *mark: marks.append(mark))
     for size in sizes:
-        digest.add(size, content[at : at + size] if data.draw(st.booleans()) else None)
-        at += size
+        digest.add(size)
     assert digest.md5() == hashlib.md5(content).hexdigest()
     digest.end()
     assert all(hashlib.md5(content[:length]).hexdigest() == md5 for length, md5 in marks)
+    assert len(content) < 2 * STEP or marks
 
 
-def test_a_disk_that_cannot_be_read_is_told() -> None:
-    def read(offset: int, size: int) -> bytes:
+@pytest.mark.parametrize("size", [100, 3_000_000])
+@pytest.mark.parametrize("short", [True, False])
+def test_a_disk_that_cannot_be_read_is_told(size: int, short: bool) -> None:
+    def fails(offset: int, buffer: memoryview) -> int:
         raise OSError(5, "Input/output error")
 
-    digest = Digest(read, lambda *_: None)
-    with pytest.raises(OSError, match="Input/output"):
-        digest.add(100, None)
+    digest = Digest(reading(b"") if short and size > 100 else fails, lambda *_: None)
+
+    def take() -> None:  # in this thread, or in the one that takes the md5
+        digest.add(size)
         digest.md5()
+
+    with pytest.raises(OSError, match=r"Input/output|cannot be read"):
+        take()
     digest.end()
 
 

@@ -143,6 +143,7 @@ def test_files_and_folders_are_flushed_one_by_one_and_many_at_once(tmp_path):
 
 def test_names_that_cannot_be_made_durable_are_told(server, tmp_path, monkeypatch):
     """Row L5."""
+
     def fails(_):
         raise OSError(5, "Input/output error")
 
