@@ -45,7 +45,9 @@ LATENCY = 0.05
 PATIENCE = 600
 MEMORY = 120
 CURL = "curl, md5sum"
+DAV = Path("/usr/lib/nginx/modules/ngx_http_dav_ext_module.so")
 NGINX = """
+{dav_module}
 daemon off;
 {user}
 worker_processes auto;
@@ -67,6 +69,13 @@ http {{
         root {folder}/served;
         autoindex on;
         location /capped/ {{ limit_rate 40m; }}
+        location /dav/ {{
+            root {folder};
+            client_max_body_size 0;
+            dav_methods PUT DELETE MKCOL MOVE;
+            create_full_put_path on;
+            {dav_methods}
+        }}
     }}
 }}
 """
@@ -149,9 +158,13 @@ class Bench:
         """Run nginx, and before it the proxy that delays."""
         user = f"user {getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name};" if os.geteuid() == 0 else ""
         config = self.folder / "nginx.conf"
-        config.write_text(NGINX.format(folder=self.folder, port=self.port, user=user))
+        words = {
+            "dav_module": f"load_module {DAV};" if DAV.exists() else "",  # rclone needs PROPFIND, which nginx has not
+            "dav_methods": "dav_ext_methods PROPFIND OPTIONS;" if DAV.exists() else "",
+        }
+        config.write_text(NGINX.format(folder=self.folder, port=self.port, user=user, **words))
         nginx = ["nginx", "-p", str(self.folder), "-c", str(config), "-e", str(self.folder / "nginx.log")]
-        delay = [sys.executable, PROCESSES, "delay", str(self.slow_port), str(self.port), str(LATENCY)]
+        delay = [sys.executable, PROCESSES, "delay", str(LATENCY), f"{self.slow_port}:{self.port}"]
         running = [subprocess.Popen(command) for command in (nginx, delay)]
         try:
             for port in (self.port, self.slow_port):
@@ -274,7 +287,7 @@ class Bench:
         if not shutil.which(program):
             return f"{program} is not installed"
         if program == self.options.peers_python:
-            module = rest[2] if rest[1] == "upload" else rest[1]
+            module = {"upload": rest[2], "put_requests": "requests"}.get(rest[1], rest[1])
             if subprocess.run([program, "-c", f"import {module}"], capture_output=True, check=False).returncode:
                 return f"{program} has no {module}"
         return ""
@@ -337,24 +350,72 @@ class Bench:
 
     def upload(self) -> Row:
         """2,000 files of 50 kB to the sandbox."""
-        self.make("upload", 2000, 50_000)
-        root = str(self.served / "upload")
+        return self.uploads("upload", 2000, "2,000 files of 50 kB to the sandbox", slow=False)
+
+    def upload_latency(self) -> Row:
+        """200 files of 50 kB to the sandbox, 50 ms a request."""
+        return self.uploads("upload_latency", 200, "200 files of 50 kB to the sandbox, 50 ms a request", slow=True)
+
+    def uploads(self, name: str, count: int, title: str, *, slow: bool) -> Row:
+        """Describe an upload to the sandbox, and who else does it."""
+        self.make(name, count, 50_000)
+        root = str(self.served / name)
         told = ["{api_url}", "{article_id}", "{token}"]
         original = "one by one with requests, as the original"
+        ours = [sys.executable, "-m", "onelight", "upload", root, "-R", "{name}", "--json"]
         cases = [
             Case(original, [self.options.peers_python or "", PROCESSES, "upload", "requests", root, *told], "nothing"),
-            Case(
-                "**ONE light**: `onelight upload`",
-                [sys.executable, "-m", "onelight", "upload", root, "-R", "{name}", "--json"],
-                goal="≤ 0.20",
-            ),
+            Case("**ONE light**: `onelight upload`", ours, goal="≤ 0.20"),
+            *([Case("**ONE light**: `onelight upload -j 32`", [*ours, "-j", "32"], goal="≤ 0.20")] if slow else []),
             Case(
                 "one by one with http.client on a kept connection",
                 [sys.executable, PROCESSES, "upload", "http.client", root, *told],
                 "nothing",
             ),
         ]
-        return Row("2,000 files of 50 kB to the sandbox", cases, lambda _: self.box(2000), runs=1)
+        return Row(title, cases, lambda _: self.box(name, count, slow=slow))
+
+    def webdav(self) -> Row:
+        """2,000 files of 50 kB to nginx by PUT, 16 connections."""
+        source = self.served / "webdav"
+        files = [file._replace(url=file.url.replace("/webdav/", "/dav/")) for file in self.make("webdav", 2000, 50_000)]
+        lists = self.write_lists("webdav", files)
+        (lists / "curl").write_text(
+            "next\n".join(f'upload-file = "{source / file.path}"\nurl = "{file.url}"\n' for file in files)
+        )
+        rclone = ["rclone", "copy", str(source), ":webdav:", "--webdav-url", f"http://127.0.0.1:{self.port}/dav/"]
+        rclone += ["--webdav-vendor", "other", "--config", "/dev/null", "--transfers", "16", "--checkers", "16"]
+        curl = ["curl", "--parallel", "--parallel-max", "16", "--silent", "--show-error", "--fail"]
+        cases = [
+            Case("rclone", rclone, "size", once=True),  # it leaves 10 ms between any two of its requests
+            Case(
+                "**ONE light**, its client alone",
+                [sys.executable, PROCESSES, "put", f"{lists}/manifest", str(source), "16"],
+                goal="≤ 1.00",
+            ),
+            Case("curl", [*curl, "--config", f"{lists}/curl"], "nothing"),
+            Case(
+                "one by one with requests, on a kept connection",
+                [self.options.peers_python or "", PROCESSES, "put_requests", f"{lists}/manifest", str(source), "1"],
+                "nothing",
+            ),
+        ]
+        if not DAV.exists():
+            cases[0].failed = f"there is no {DAV}"
+        return Row("2,000 files of 50 kB to nginx by PUT, 16 connections", cases, lambda case: self.dav(files, case))
+
+    @contextlib.contextmanager
+    def dav(self, files: list[File], case: Case) -> Iterator[dict[str, str]]:
+        """Empty what nginx writes to before a run, and look at what is in it afterwards."""
+        shutil.rmtree(self.folder / "dav", ignore_errors=True)
+        (self.folder / "dav").mkdir(mode=0o777)
+        os.sync()
+        yield {}
+        for file in files:
+            at = self.folder / "dav" / file.path
+            if not at.is_file() or at.stat().st_size != file.size or (not case.results and md5_of(at) != file.md5):
+                raise ValueError(f"{file.path} is not there as it was sent")
+        shutil.rmtree(self.folder / "dav")
 
     def sparse(self) -> Row:
         """One sparse file of 10 GB, for the memory."""
@@ -367,37 +428,45 @@ class Bench:
         return Row(title, cases, lambda case: self.empty(lists, case), runs=1)
 
     @contextlib.contextmanager
-    def box(self, count: int) -> Iterator[dict[str, str]]:
+    def box(self, name: str, count: int, *, slow: bool) -> Iterator[dict[str, str]]:
         """Run a sandbox of its own for one upload, and look at what it holds afterwards."""
         data = self.folder / "box"
+        seen_as = [free_port() for _ in range(3)]
         onelight = [sys.executable, "-m", "onelight"]
         command = [*onelight, "sandbox", "--json", "--data", str(data), "--port", "0", "--file-limit", str(count + 1)]
-        (self.served / "upload" / ".one_root").unlink(missing_ok=True)  # ONE light writes it there as well
+        if slow:
+            command = [sys.executable, PROCESSES, "sandbox", str(data), str(count + 1), *map(str, seen_as)]
+        (self.served / name / ".one_root").unlink(missing_ok=True)  # ONE light writes it there as well
         shutil.rmtree(self.environment["ONELIGHT_CONFIG_DIR"], ignore_errors=True)
         os.sync()
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=self.environment, text=True
-        ) as box:
-            try:
-                said = json.loads(box.stdout.readline() if box.stdout else "")
-                add = ["add-repo", "box", "--replace", "--figshare", str(said["article_id"])]
-                subprocess.run(
-                    [*onelight, *add, "--api-url", said["api_url"], "--token-stdin"],
-                    input=said["token"],
-                    env=self.environment,
-                    text=True,
-                    check=True,
-                    capture_output=True,
-                )
-                yield {"name": "box", **{name: str(value) for name, value in said.items()}}
-                time.sleep(1)
-                self.look_into(said, count)
-            finally:
-                box.terminate()
-                box.wait()
-                shutil.rmtree(data, ignore_errors=True)
+        running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=self.environment)]
+        try:
+            said = json.loads(running[0].stdout.readline() if running[0].stdout else "")
+            if slow:
+                pairs = [f"{port}:{behind}" for port, behind in zip(seen_as, said.pop("ports"), strict=True)]
+                running.append(subprocess.Popen([sys.executable, PROCESSES, "delay", str(LATENCY), *pairs]))
+                await_port(seen_as[-1])
+            add = ["add-repo", "box", "--replace", "--figshare", str(said["article_id"])]
+            subprocess.run(
+                [*onelight, *add, "--api-url", said["api_url"], "--token-stdin"],
+                input=said["token"],
+                env=self.environment,
+                text=True,
+                check=True,
+                capture_output=True,
+            )
+            yield {"name": "box", **{word: str(value) for word, value in said.items()}}
+            time.sleep(1)
+            self.look_into(said, name, count)
+        finally:
+            for process in running:
+                process.terminate()
+                process.wait()
+                if process.stdout:
+                    process.stdout.close()
+            shutil.rmtree(data, ignore_errors=True)
 
-    def look_into(self, said: dict[str, str], count: int) -> None:
+    def look_into(self, said: dict[str, str], name: str, count: int) -> None:
         """Compare what the sandbox holds with what was to be sent."""
         found: dict[str, str] = {}
         for page in range(1, count // 1000 + 2):
@@ -406,7 +475,7 @@ class Bench:
             with urllib.request.urlopen(request) as answer:
                 found |= {file["name"]: file["computed_md5"] for file in json.load(answer)}
         found.pop(".one_root", None)
-        root = self.served / "upload"
+        root = self.served / name
         made = {
             path.relative_to(root).as_posix().replace("/", "~"): md5_of(path)
             for path in root.rglob("*")
@@ -527,7 +596,8 @@ def versions() -> str:
     return ", ".join([*said, f"Python {sys.version.split()[0]}", f"{CORES} cores"])
 
 
-ROWS = {name: getattr(Bench, name) for name in ("small", "latency", "capped", "medium", "large", "upload", "sparse")}
+UPLOADS = ("upload", "upload_latency", "webdav")
+ROWS = {name: getattr(Bench, name) for name in ("small", "latency", "capped", "medium", "large", *UPLOADS, "sparse")}
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ A manifest is a text file with a line per file: path, address, size and md5, sep
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -204,27 +205,87 @@ def _call_kept(token: str) -> Callable[..., bytes]:
     return call
 
 
-def delay(port: str, upstream: str, seconds: str) -> None:
-    """Pass connections on to another port of this computer, each request that much later, answers at once."""
+def put(manifest: str, source: str, connections: str) -> None:
+    """ONE light's client alone, without a repository: PUT each file to its address, and compare what was read."""
+    import hashlib
+
+    from onelight.client import Client, FilePart
+
+    with Client(connections=int(connections)) as client:
+
+        def send(file: File) -> None:
+            md5 = hashlib.md5()
+            with Path(source, file.path).open("rb") as stream:
+                client.request("PUT", file.url, body=FilePart(stream, 0, file.size, md5.update))
+            if md5.hexdigest() != file.md5:
+                raise ValueError(file.path)
+
+        in_threads(send, read_manifest(manifest), connections)
+
+
+def put_requests(manifest: str, source: str, _: str) -> None:
+    """Send one file after the other with requests, on a connection that is kept."""
+    import requests
+
+    with requests.Session() as session:
+        for file in read_manifest(manifest):
+            with Path(source, file.path).open("rb") as stream:
+                session.put(file.url, data=stream, timeout=60).raise_for_status()
+
+
+def sandbox(folder: str, files: str, *ports: str) -> None:
+    """Run a sandbox that clients find at these three ports; say at which it listens."""
+    import json
+
+    from onelight.sandbox import Origins, Sandbox, Settings
+
+    seen_as = Origins(*(f"http://127.0.0.1:{port}" for port in ports))
+    box = Sandbox(folder, settings=Settings(file_limit=int(files)), seen_as=seen_as)
+    box.start()
+    said = {"api_url": box.api_url, "article_id": box.article_id, "token": box.token, "ports": box.ports}
+    print(json.dumps(said), flush=True)
+    box.serve()
+
+
+def delay(seconds: str, *pairs: str) -> None:
+    """Pass connections on to other ports of this computer, each request that much later, answers at once.
+
+    ``pairs`` are of a port and the one behind it, as 8000:8001.
+    """
     import asyncio
     import contextlib
 
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wait: float) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(BLOCK):
-                if wait:
-                    await asyncio.sleep(wait)
-                writer.write(data)
-                await writer.drain()
-        writer.close()
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upstream: int) -> None:
+        behind, before = await asyncio.open_connection("127.0.0.1", upstream, limit=BLOCK)
+        answered = asyncio.Event()  # what comes then is a new request, and not more of a body
+        answered.set()
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        behind, before = await asyncio.open_connection("127.0.0.1", int(upstream), limit=BLOCK)
-        await asyncio.gather(pump(reader, before, float(seconds)), pump(behind, writer, 0))
+        async def ask() -> None:
+            with contextlib.suppress(OSError):
+                while data := await reader.read(BLOCK):
+                    if answered.is_set():
+                        answered.clear()
+                        await asyncio.sleep(float(seconds))
+                    before.write(data)
+                    await before.drain()
+            before.close()
+
+        async def answer() -> None:
+            with contextlib.suppress(OSError):
+                while data := await behind.read(BLOCK):
+                    answered.set()
+                    writer.write(data)
+                    await writer.drain()
+            writer.close()
+
+        await asyncio.gather(ask(), answer())
 
     async def serve() -> None:
-        server = await asyncio.start_server(accept, "127.0.0.1", int(port), limit=BLOCK, backlog=512)
-        await server.serve_forever()
+        servers = []
+        for port, upstream in (pair.split(":") for pair in pairs):
+            passing = functools.partial(accept, upstream=int(upstream))
+            servers.append(await asyncio.start_server(passing, "127.0.0.1", int(port), limit=BLOCK, backlog=512))
+        await asyncio.gather(*(server.serve_forever() for server in servers))
 
     asyncio.run(serve())
 
@@ -237,6 +298,9 @@ PROCESSES: dict[str, Callable[..., Any]] = {
     "requests": requests_threads,
     "one": one_api,
     "upload": upload,
+    "put": put,
+    "put_requests": put_requests,
+    "sandbox": sandbox,
     "delay": delay,
 }
 

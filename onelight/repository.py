@@ -95,6 +95,15 @@ class WritableRepository(Repository):
         Whoever reads meanwhile finds the old file or the new one, whole.
         """
 
+    def send(self, entry: Entry, path: Path, progress: Callable[[int], None]) -> Callable[[], Entry]:
+        """Store one file as :meth:`put` does, and return what waits until the store has checked it.
+
+        For a store that takes its time to check (figshare does): others are sent meanwhile. What is returned is
+        called once, and gives or raises what :meth:`put` would.
+        """
+        stored = self.put(entry, path, progress)
+        return lambda: stored
+
     @abstractmethod
     def delete(self, entry: Entry) -> None:
         """Remove one file; one that is not there is no error."""

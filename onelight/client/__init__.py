@@ -104,11 +104,12 @@ class Client:
     def close(self) -> None:
         """Stop what is under way and close every connection; the next request opens new ones."""
         with self._lock:
-            if self._stop is not None:
-                self._stop()
+            stop = self._stop
             self._engine = self._stop = None
             self._closing.set()
             self._closing = threading.Event()
+        if stop is not None:
+            stop()  # without the lock, which the thread that is to end may want
 
     def abort(self) -> None:
         """Stop what is under way, and refuse all else until :meth:`allow`: for the end of an interrupted run."""
@@ -159,7 +160,7 @@ class Client:
         repeat = method != "POST" if repeat is None else repeat
         for attempt in range(1, self.limits.attempts + 1):
             try:
-                response = self._follow(method, Route(url, credential), headers or {}, body, None)
+                response = self._follow(method, Route(url, credential), headers or {}, body, None, once=not repeat)
                 raise_for_status(response, method)
                 refuse_redirect(response, method)
             except (Unreachable, RateLimited) as error:
@@ -350,7 +351,14 @@ class Client:
             raise interrupted()
 
     def _follow(
-        self, method: str, route: Route, headers: Mapping[str, str], body: bytes | FilePart | None, sink: Sink | None
+        self,
+        method: str,
+        route: Route,
+        headers: Mapping[str, str],
+        body: bytes | FilePart | None,
+        sink: Sink | None,
+        *,
+        once: bool = False,
     ) -> Response:
         """Send a request and follow redirects, each hop with only what its origin may see."""
         url = route.url
@@ -359,7 +367,7 @@ class Client:
             sent_to, sent_headers = _authorise(url, route.credential, headers)
             pipe = Pipe() if sink is not None else None
             told = pipe.end if pipe is not None else None
-            job = Job(method, sent_to, sent_headers, self.limits, url, body=body, pipe=pipe, told=told)
+            job = Job(method, sent_to, sent_headers, self.limits, url, body=body, pipe=pipe, told=told, once=once)
             response = self._run(job, sink)
             self._note_gate(response)
             following = _following(response, url, route, method)

@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from onelight import threads
 from onelight.client.budget import Budget
 from onelight.client.job import Feed, FilePart, Job, Limits, interrupted
 from onelight.errors import OneError, Unreachable, UnsafeData
@@ -91,8 +92,7 @@ class Engine:
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         _ENGINES.add(self)
-        self._thread = threading.Thread(target=self._loop, name="onelight-client", daemon=True)
-        self._thread.start()
+        self._thread = threads.start(self._loop, "onelight-client")
 
     def submit(self, job: Job) -> None:
         """Take a job from any thread."""
@@ -536,6 +536,10 @@ def _set_up(curl: Any, job: Job) -> None:
     handle.setopt(curl.HTTPHEADER, _header_lines(job))
     handle.setopt(curl.HEADERFUNCTION, job.on_header)
     handle.setopt(curl.WRITEFUNCTION, job.on_data)
+    if job.once:
+        # By itself libcurl sends a request again, a POST too, when a connection that it had kept open is lost.
+        answers = iter((curl.PREREQFUNC_OK,))
+        handle.setopt(curl.PREREQFUNCTION, lambda *_: next(answers, curl.PREREQFUNC_ABORT))
     _set_limits(curl, handle, job)
     _set_body(curl, job)
 

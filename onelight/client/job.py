@@ -155,7 +155,7 @@ class Job:
 
     __slots__ = (
         "_done", "body", "error", "feed", "follow", "handle", "headers", "host", "is_over", "kept", "limit", "limits",
-        "method", "pipe", "quick", "response", "told", "url",
+        "method", "once", "pipe", "quick", "response", "told", "url",
     )  # fmt: skip
 
     def __init__(
@@ -169,6 +169,7 @@ class Job:
         body: bytes | FilePart | None = None,
         pipe: Pipe | None = None,
         told: Callable[[Job], None] | None = None,
+        once: bool = False,
         waits: bool = True,
     ) -> None:
         self.method = method
@@ -189,6 +190,7 @@ class Job:
         self.follow: Callable[[Job], Job | None] | None = None
         self.limit = MAX_BODY
         self.told = told
+        self.once = once
 
     def finish(self, error: BaseException | None) -> None:
         """Tell whoever waits, once."""

@@ -80,6 +80,7 @@ class Articles:
             raise ApiError(403, "Forbidden", "Insufficient permissions")
         files = self.ctx.state.rows("SELECT id FROM files WHERE article_id = ?", article_id)
         self.ctx.state.run("DELETE FROM articles WHERE id = ?", article_id)
+        self.ctx.usage.forget()
         for row in files:
             self.ctx.state.blob(row["id"]).unlink(missing_ok=True)
         return Response(status_code=204)

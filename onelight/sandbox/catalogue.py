@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from onelight.sandbox.answers import json_answer
 from onelight.sandbox.context import Address, Context
-from onelight.sandbox.files import used_quota
 from onelight.sandbox.records import OWNER_ID, category_record
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class Catalogue:
 
     async def account(self, _request: Request) -> Response:
         """Show the owner, with what is used of the quota ("Account")."""
-        private = used_quota(self.ctx)
+        private = self.ctx.usage.private
         public = int(self.ctx.state.value("SELECT TOTAL(size) FROM files WHERE public = 1"))
         return json_answer(
             {

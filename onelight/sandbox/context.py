@@ -63,6 +63,47 @@ class Origins:
         return f"{self.api}/v2/articles/{article_id}"
 
 
+class Usage:
+    """How much the account has used, counted once and then kept: each file that is begun asks for it.
+
+    Parameters
+    ----------
+    state : State
+        What is counted.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._private: int | None = None
+        self._files: dict[int, int] = {}
+
+    @property
+    def private(self) -> int:
+        """Bytes of all files that are in no published version, begun ones with their announced size."""
+        if self._private is None:
+            self._private = int(self._state.value("SELECT TOTAL(size) FROM files WHERE public = 0"))
+        return self._private
+
+    def files_of(self, article_id: int) -> int:
+        """Return how many files the draft of an article has."""
+        if article_id not in self._files:
+            count = self._state.value("SELECT COUNT(*) FROM files WHERE article_id = ? AND attached = 1", article_id)
+            self._files[article_id] = int(count)
+        return self._files[article_id]
+
+    def add(self, article_id: int, size: int) -> None:
+        """Take note of a file that was begun, where its like was counted already."""
+        if article_id in self._files:
+            self._files[article_id] += 1
+        if self._private is not None:
+            self._private += size
+
+    def forget(self) -> None:
+        """Count anew when next asked: something else was changed."""
+        self._private = None
+        self._files.clear()
+
+
 @dataclass
 class Context:
     """One running sandbox.
@@ -83,7 +124,12 @@ class Context:
     state: State
     origins: Origins
     stopping: threading.Event
+    usage: Usage = field(init=False)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Begin to count."""
+        self.usage = Usage(self.state)
 
     def knows(self, token: str) -> bool:
         """Tell whether a token is the owner's."""

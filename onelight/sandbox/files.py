@@ -58,8 +58,10 @@ class Files:
         article_id = own_article_id(self.ctx, request)
         new = _linked(body) if "link" in body else _announced(body, self.ctx)
         self._check_room(article_id, new)
-        file_id = self._insert(article_id, new)
-        touch(self.ctx, article_id)
+        with self.ctx.state.transaction():
+            file_id = self._insert(article_id, new)
+            touch(self.ctx, article_id)
+        self.ctx.usage.add(article_id, new["size"])
         location = f"{self.ctx.origins.own_article(article_id)}/files/{file_id}"
         return json_answer({"location": location}, 201, location=location, as_html=self.ctx.settings.json_as_html)
 
@@ -85,11 +87,10 @@ class Files:
         if new["size"] > settings.maximum_file_size:
             text = f"The file is larger than {settings.maximum_file_size} bytes"
             raise ApiError(settings.file_size_status, "MaximumFileSizeExceeded", text)
-        count = state.value("SELECT COUNT(*) FROM files WHERE article_id = ? AND attached = 1", article_id)
-        if count >= settings.file_limit:
+        if self.ctx.usage.files_of(article_id) >= settings.file_limit:
             text = f"An article has at most {settings.file_limit} files"
             raise ApiError(settings.file_limit_status, "FileLimitExceeded", text)
-        if used_quota(self.ctx) + new["size"] > settings.quota:
+        if self.ctx.usage.private + new["size"] > settings.quota:
             text = f"The quota of {settings.quota} bytes is not enough for this file"
             raise ApiError(settings.quota_status, "QuotaExceeded", text)
         if not settings.duplicate_names and state.value(
@@ -128,6 +129,7 @@ class Files:
         else:
             self.ctx.state.run("DELETE FROM files WHERE id = ?", row["id"])
             self.ctx.state.blob(row["id"]).unlink(missing_ok=True)
+        self.ctx.usage.forget()
         touch(self.ctx, row["article_id"])
         return Response(status_code=204)
 
@@ -140,11 +142,6 @@ class Files:
         if row is None:
             raise not_found("File")
         return row
-
-
-def used_quota(ctx: Context) -> int:
-    """Return the bytes of all files that are in no published version, begun ones with their announced size."""
-    return int(ctx.state.value("SELECT TOTAL(size) FROM files WHERE public = 0"))
 
 
 def _linked(body: dict[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class Publishing:
         stored = [row["id"] for row in files if row["status"] in STORED]
         with self.ctx.state.transaction():
             self._publish(article, stored)
+        self.ctx.usage.forget()
         location = self.ctx.origins.article(article.id)
         return json_answer({"location": location}, 201, location=location)
 

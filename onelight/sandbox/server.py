@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.routing import Route
 
 from onelight.errors import ConfigError
@@ -22,7 +23,7 @@ from onelight.sandbox.answers import ApiError, on_api_error, on_http_error, on_o
 from onelight.sandbox.articles import Articles
 from onelight.sandbox.authors import OWNER, Details
 from onelight.sandbox.catalogue import Catalogue
-from onelight.sandbox.context import Address, Context, Origins
+from onelight.sandbox.context import Address, Context, Handler, Origins
 from onelight.sandbox.downloads import Downloads
 from onelight.sandbox.drafts import create
 from onelight.sandbox.files import Files
@@ -56,9 +57,13 @@ class Sandbox:
         Port of the API; 0 for any that is free. The other two origins always take free ones.
     settings : Settings
         Which behaviours of figshare are played.
+    seen_as : Origins, optional
+        Where clients find the three origins, if something stands before them: a proxy that delays, or breaks.
 
     Attributes
     ----------
+    ports : tuple of int
+        Where it listens itself.
     api_url : str
         Address of the API, with `/v2`. This and the following are known once the sandbox has started.
     upload_url, download_url : str
@@ -74,8 +79,17 @@ class Sandbox:
     ...     urlopen(f"{box.api_url}/licenses")
     """
 
-    def __init__(self, data_dir: Path | str, *, port: int = 0, settings: Settings = Settings()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        data_dir: Path | str,
+        *,
+        port: int = 0,
+        settings: Settings = Settings(),  # noqa: B008
+        seen_as: Origins | None = None,
+    ) -> None:
         self.data_dir = Path(data_dir).expanduser()
+        self.ports: tuple[int, ...] = ()
+        self._seen_as = seen_as
         self.port = port
         self.settings = settings
         self.api_url = self.upload_url = self.download_url = self.token = ""
@@ -107,10 +121,11 @@ class Sandbox:
             state = State(self.data_dir)
             undo.callback(state.close)
             sockets = [undo.enter_context(_listening(port)) for port in (self.port, 0, 0)]
-            origins = Origins(*(f"http://{LOOPBACK}:{s.getsockname()[1]}" for s in sockets))
+            self.ports = tuple(listener.getsockname()[1] for listener in sockets)
+            origins = self._seen_as or Origins(*(f"http://{LOOPBACK}:{port}" for port in self.ports))
             context = Context(self.settings, state, origins, threading.Event())
             self.article_id = _article_for_trying(context)
-            server = _Server(context, dict(zip((s.getsockname()[1] for s in sockets), _apps(context), strict=True)))
+            server = _Server(context, dict(zip(self.ports, _apps(context), strict=True)))
             thread = threading.Thread(target=server.run_until_stopped, args=(sockets,), name="onelight-sandbox")
             thread.daemon = True
             undo.pop_all()
@@ -205,7 +220,18 @@ def _apps(context: Context) -> list[ASGIApp]:
 
 
 def _routes(above: str, addresses: list[Address]) -> list[Route]:
-    return [Route(above + path, handler, methods=methods.split()) for methods, path, handler in addresses]
+    return [Route(above + path, _Answering(handler), methods=methods.split()) for methods, path, handler in addresses]
+
+
+class _Answering:
+    """What answers at an address, without the layer for errors that starlette puts around each function."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self._handler(Request(scope, receive, send))
+        await answer(scope, receive, send)
 
 
 def _app(routes: list[Route]) -> ASGIApp:
@@ -233,13 +259,14 @@ class _Server(uvicorn.Server):
             uvicorn.Config(
                 by_port,
                 loop="asyncio",
-                http="h11",
+                http="httptools",
                 ws="none",
                 lifespan="off",
                 log_config=None,
                 log_level=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
             )
         )

@@ -153,11 +153,22 @@ class Uploads:
         One that ends before waits until its client or its time is gone: figshare hands the bytes on as they come,
         and its storage waits for the rest (figshare API, "Upload parts").
         """
+        patience = self.ctx.settings.short_put_hang_seconds
+        # One for all pieces, and moved on with each: to make it costs more than a small piece.
+        with anyio.CancelScope(deadline=_now() + patience) as limit:
+            await self._write_pieces(request, blob, size, limit)
+        if limit.cancelled_caught:
+            raise PartError(TIMEOUT)
+
+    async def _write_pieces(self, request: Request, blob: BinaryIO, size: int, limit: anyio.CancelScope) -> None:
         gathered = bytearray()
         received = 0
         is_whole = False
         while not is_whole or received < size:
-            message = await self._message(request)
+            message = await request.receive()
+            limit.deadline = _now() + self.ctx.settings.short_put_hang_seconds
+            if message["type"] == "http.disconnect":
+                raise PartError(400)  # Nobody is there to read it.
             piece = message.get("body", b"")
             received += len(piece)
             if received > size:
@@ -166,16 +177,6 @@ class Uploads:
             gathered += piece
             if len(gathered) >= GATHERED or is_whole:
                 await _flush(blob, gathered)
-
-    async def _message(self, request: Request) -> dict[str, Any]:
-        try:
-            with anyio.fail_after(self.ctx.settings.short_put_hang_seconds):
-                message = await request.receive()
-        except TimeoutError:
-            raise PartError(TIMEOUT) from None
-        if message["type"] == "http.disconnect":
-            raise PartError(400)  # Nobody is there to read it.
-        return dict(message)
 
     async def _drain(self, request: Request) -> None:
         """Read a refused body to its end, within reason, so that its client comes to read the answer.
@@ -218,6 +219,10 @@ def _opened(path: Path) -> BinaryIO:
     """Open a blob for writing anywhere in it, new or not."""
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o600)
     return os.fdopen(descriptor, "r+b", buffering=0)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _flush(blob: BinaryIO, gathered: bytearray) -> None:

@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from onelight import threads
+
 #: Bytes between two marks, and seconds.
 STEP = 4 << 20
 _SECONDS = 1.0
@@ -80,8 +82,7 @@ class Digest:
                 self._read_to(self._given)
                 return
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="onelight-md5", daemon=True)
-                self._thread.start()
+                self._thread = threads.start(self._run, "onelight-md5")
             self._change.notify_all()
             while self.behind > _BEHIND and self._failure is None:
                 self._change.wait()

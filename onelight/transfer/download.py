@@ -16,9 +16,11 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
+from dataclasses import replace
 from pathlib import Path
 
+from onelight import threads
 from onelight.checksum import BLOCK
 from onelight.client import Challenged, Client, NoConnection, Response, Walled, raise_for_status
 from onelight.errors import (
@@ -111,12 +113,11 @@ def download(
     outcomes: dict[str, Outcome] = {}
     for step in plan:
         if isinstance(step, Keep):
-            size = step.target.stat().st_size
-            outcomes[step.entry.path] = Outcome(step.entry.path, step.target, Status.KEPT, size, step.verified)
+            outcomes[step.entry.path] = Outcome(step.entry.path, step.target, Status.KEPT, step.size, step.verified)
             watcher.finish(outcomes[step.entry.path])
     if parallel is not None:
         client.connect(parallel)
-    pool = ThreadPoolExecutor(parallel or _PARALLEL, "onelight-download")
+    pool = threads.pool(parallel or _PARALLEL, "onelight-download")
     try:
         # What was begun by an earlier run is continued, and cleared away, by the thorough way.
         thorough = begun(step.target for step in fetches)
@@ -130,8 +131,8 @@ def download(
         for future in as_completed(futures):
             outcome = future.result()
             outcomes[outcome.path] = outcome
-        _flush(folders)
         outcomes.update((outcome.path, outcome) for outcome in small.outcomes)
+        _flush(folders, outcomes)
     except BaseException:
         run.stopped.set()
         client.abort()
@@ -330,9 +331,7 @@ class _Helpers:
     def add(self) -> None:
         """Begin as many as there may be."""
         while len(self._threads) < _CONNECTIONS - 1 and not self._stopped and self._further.acquire(blocking=False):
-            thread = threading.Thread(target=self._run, name="onelight-piece", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._threads.append(threads.start(self._run, "onelight-piece"))
 
     def stop(self) -> None:
         """Let each end with the next block that comes."""
@@ -392,12 +391,18 @@ def _summary(entry: Entry, reasons: list[OneError]) -> OneError:
     return first
 
 
-def _flush(folders: Folders) -> None:
-    """Make the names durable, too, before anybody is told that all is done."""
+def _flush(folders: Folders, outcomes: dict[str, Outcome]) -> None:
+    """Make the names durable, too, before anybody is told that all is done; without that nothing is."""
     try:
         folders.flush()
     except OSError as error:
-        raise NoSpace(f"the folders of the data could not be flushed: {error}", hint="Check the disk") from error
+        failure = NoSpace(
+            f"the folder {error.filename} could not be flushed to the disk: {error.strerror}",
+            hint="Check the disk; the same command then looks at the files again",
+        )
+        for path, outcome in outcomes.items():
+            if outcome.status is Status.DONE:
+                outcomes[path] = replace(outcome, status=Status.FAILED, error=failure)
 
 
 def _check_room(folder: Path, fetches: list[Fetch], total: int) -> None:

@@ -33,7 +33,7 @@ from pathlib import Path
 
 from onelight.errors import Interrupted
 from onelight.index import Entry
-from onelight.transfer.place import Folder
+from onelight.transfer.place import Folder, fsync
 
 # Names of one's own: a random number for each would cost more than the rest of the name.
 _NUMBERS = itertools.count(secrets.randbits(32))
@@ -156,10 +156,6 @@ class Partial:
             if offset < end:
                 left = _after(left, count)
 
-    def flush(self) -> None:
-        """Bring what was written to the disk."""
-        getattr(os, "fdatasync", os.fsync)(self._opened())
-
     def is_own(self) -> bool:
         """Tell whether the open file is still the one of this name, and nobody took it over."""
         if self._handle is None:
@@ -202,7 +198,7 @@ class Partial:
 
     def commit(self) -> None:
         """Make it durable and give it its name: the bytes first, then the name, then the folder."""
-        os.fsync(self._opened())
+        fsync(self._opened())
         self._close()
         self._folder.replace(self.name, self._target)
         for left in (self.name, *self._others):

@@ -20,11 +20,16 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 
+from onelight import threads
 from onelight.errors import UnsafeData
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _RELATIVE = os.open in os.supports_dir_fd and os.name == "posix"
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -104,7 +109,7 @@ class Folder:
     def flush(self) -> None:
         """Make the names in it durable; Windows knows no such thing."""
         if self._handle is not None:
-            os.fsync(self._handle)
+            fsync(self._handle)
 
     def flush_disk(self) -> bool:
         """Flush the whole file system that it is on; False where that cannot be done."""
@@ -182,10 +187,13 @@ class Folders:
             done: set[int] = set()
             for number, below in enumerate(touched):
                 folder = self._enter(below)
-                if len(touched) - number > _FEW and folder.device() not in done and folder.flush_disk():
-                    done.add(folder.device())
-                if folder.device() not in done:
-                    folder.flush()
+                try:
+                    if len(touched) - number > _FEW and folder.device() not in done and folder.flush_disk():
+                        done.add(folder.device())
+                    if folder.device() not in done:
+                        folder.flush()
+                except OSError as error:
+                    raise OSError(error.errno, error.strerror, folder.path) from error
             self._touched = set()
 
     def _enter(self, below: str) -> Folder:
@@ -244,7 +252,7 @@ def flush(files: Sequence[tuple[Folder, str]]) -> None:
         flushed = {device for device, folder in disks.items() if folder.flush_disk()}
         left = [(folder, name) for folder, name in left if folder.device() not in flushed]
     if left:
-        with ThreadPoolExecutor(8, "onelight-flush") as pool:
+        with threads.pool(8, "onelight-flush") as pool:
             list(pool.map(_flush_one, left))
 
 
@@ -252,9 +260,19 @@ def _flush_one(file: tuple[Folder, str]) -> None:
     folder, name = file
     handle = folder.open(name)
     try:
-        os.fsync(handle)
+        fsync(handle)
     finally:
         os.close(handle)
+
+
+def fsync(handle: int) -> None:
+    """Bring a file to the disk; on macOS also out of the memory of the disk itself, which fsync there does not."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        with contextlib.suppress(OSError):  # a disk of the network does not know it
+            fcntl.fcntl(handle, full)
+            return
+    os.fsync(handle)
 
 
 @functools.cache

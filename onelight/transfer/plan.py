@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -32,11 +33,12 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """A file that is there already, and how far it was compared."""
+    """A file that is there already, how far it was compared, and its bytes."""
 
     entry: Entry
     target: Path
     verified: Verified
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,35 +124,35 @@ def _look(entry: Entry, folder: Path, ledger: Ledger) -> DownloadStep:
         raise NoSpace(
             f"{target} cannot be looked at: {error.strerror}", hint="Choose another folder (--output)"
         ) from error
-    if not target.is_file():
+    if not stat.S_ISREG(found.st_mode):
         raise UnsafeData(
             f"{target} is in the way: it is not a file", hint="Move it, or choose another folder (--output)"
         )
     if entry.size is not None and found.st_size != entry.size:
         return Fetch(entry, target, f"differs: {found.st_size:,} bytes, the repository says {entry.size:,}")
-    md5 = ledger.md5(entry.path, target)
+    md5 = ledger.md5(entry.path, target, found)
     if entry.md5 is None:
-        return _look_unstated(entry, target, md5, ledger)
+        return _look_unstated(entry, target, md5, found.st_size, ledger)
     if md5 is None:
         md5 = md5_of(target)
         if md5 == entry.md5:
             ledger.record(entry.path, target, md5)
     if md5 != entry.md5:
         return Fetch(entry, target, "differs: another md5 than the repository says")
-    return Keep(entry, target, Verified.MD5)
+    return Keep(entry, target, Verified.MD5, found.st_size)
 
 
-def _look_unstated(entry: Entry, target: Path, md5: str | None, ledger: Ledger) -> DownloadStep:
+def _look_unstated(entry: Entry, target: Path, md5: str | None, size: int, ledger: Ledger) -> DownloadStep:
     """Decide on a file of which the repository states no md5: kept if it is what was once fetched and compared."""
     if md5 is not None:
-        return Keep(entry, target, Verified.SIZE)
+        return Keep(entry, target, Verified.SIZE, size)
     before = ledger.last_md5(entry.path)
     if before is None:
         return Fetch(entry, target, "was not fetched by this program: nobody knows whether it is whole")
     if md5_of(target) != before:
         return Fetch(entry, target, "was changed since it was fetched")
     ledger.record(entry.path, target, before)
-    return Keep(entry, target, Verified.SIZE)
+    return Keep(entry, target, Verified.SIZE, size)
 
 
 def plan_upload(local: Index, root: Path, stored: Index, md5s: Mapping[str, str]) -> list[UploadStep]:

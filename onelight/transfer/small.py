@@ -20,9 +20,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from onelight import threads
 from onelight.client import Client, Response, Wanted
 from onelight.errors import OneError
 from onelight.repository import Repository
@@ -95,6 +95,7 @@ class SmallFiles:
         self._stopped = stopped
         self._leave = leave
         self._failed = 0
+        self._refused = False
         self._cost = 0.0
         self._began = 0.0
         self._batch: list[_Written] = []
@@ -111,7 +112,7 @@ class SmallFiles:
         """Fetch these; return when each has an outcome or was handed back."""
         if not steps:
             return
-        with ThreadPoolExecutor(8, "onelight-small") as self._pool:
+        with threads.pool(8, "onelight-small") as self._pool:
             try:
                 self._client.gather(self._wanted(steps))
                 self._settle()
@@ -140,9 +141,10 @@ class SmallFiles:
             size = step.entry.size or 0
             while not self._make_room(size):
                 yield None
-            source = None if self._failed >= _FAILED or self._stopped.is_set() else self._repository.source(step.entry)
+            gone = self._failed >= _FAILED or self._refused or self._stopped.is_set()
+            source = None if gone else self._repository.source(step.entry)
             if not isinstance(source, tuple) or not source:
-                # A server in trouble is not asked twice for everything, and not all there is has an address.
+                # A server or a disk in trouble is not troubled twice, and not all there is has an address.
                 self._hand_back(step)
                 continue
             self._watcher.start(step.entry.path, size)
@@ -192,7 +194,7 @@ class SmallFiles:
             if not whole:
                 folder.remove(part)
         except (OSError, OneError):
-            whole = False
+            whole, self._refused = False, True
         if not whole:
             self._hand_back(step)
             return

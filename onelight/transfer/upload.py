@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 
+from onelight import threads
 from onelight.checksum import md5_of
 from onelight.client import Client
 from onelight.errors import ChecksumMismatch, Interrupted, OneError, QuotaExceeded, RepositoryError
@@ -39,7 +40,7 @@ def hash_files(entries: Iterable[Entry], root: Path) -> dict[str, str]:
                 f"{root / entry.path} cannot be read: {error.strerror}", hint="Put its mode right"
             ) from error
 
-    pool = ThreadPoolExecutor(os.cpu_count() or 1, "onelight-md5")
+    pool = threads.pool(os.cpu_count() or 1, "onelight-md5")
     try:
         return dict(pool.map(read, entries))
     finally:  # after Ctrl-C the rest of a large file is not read
@@ -115,10 +116,12 @@ def upload(
             outcomes[step.entry.path] = Outcome(step.entry.path, step.source, Status.KEPT, size, Verified.MD5)
             watcher.finish(outcomes[step.entry.path])
     stopped = threading.Event()
-    pool = ThreadPoolExecutor(max(1, parallel), "onelight-upload")
+    pool = threads.pool(max(1, parallel), "onelight-upload")
     try:
-        for future in as_completed([pool.submit(_put, step, repository, watcher, stopped) for step in puts]):
-            outcome, entry = future.result()
+        # The threads send; whether what they sent has arrived whole is asked for here, and holds up none of them.
+        for future in as_completed([pool.submit(_send, step, repository, watcher, stopped) for step in puts]):
+            outcome, entry = future.result()()
+            watcher.finish(outcome)
             outcomes[outcome.path] = outcome
             if entry is not None:
                 entries[entry.path] = entry
@@ -139,25 +142,36 @@ def upload(
     return ordered, index
 
 
-def _put(
+def _send(
     step: Put, repository: WritableRepository, watcher: Progress, stopped: threading.Event
-) -> tuple[Outcome, Entry | None]:
+) -> Callable[[], tuple[Outcome, Entry | None]]:
+    """Send a file, and return what waits until the repository has checked it."""
     entry, source = step.entry, step.source
     watcher.start(entry.path, entry.size)
-    advance = _advance(entry.path, watcher, stopped)
     try:
-        stored = repository.put(entry, source, advance)
+        check = repository.send(entry, source, _advance(entry.path, watcher, stopped))
+    except (OneError, OSError) as error:
+        failed = _failed(step, error)
+        return lambda: (failed, None)
+    return lambda: _checked(step, check)
+
+
+def _checked(step: Put, check: Callable[[], Entry]) -> tuple[Outcome, Entry | None]:
+    entry = step.entry
+    try:
+        stored = check()
         if stored.size != entry.size or (stored.md5 is not None and stored.md5 != entry.md5):
             raise ChecksumMismatch(f"{entry.path} was stored with another size or md5", hint="Run the command again")
-        verified = Verified.MD5 if stored.md5 else Verified.SIZE
-        outcome = Outcome(entry.path, source, Status.DONE, entry.size or 0, verified)
-    except OneError as error:
-        outcome, stored = Outcome(entry.path, source, Status.FAILED, entry.size or 0, error=error), None
-    except OSError as error:
-        failure = RepositoryError(f"{source} cannot be read: {error.strerror}", hint="Is the disk still there?")
-        outcome, stored = Outcome(entry.path, source, Status.FAILED, entry.size or 0, error=failure), None
-    watcher.finish(outcome)
-    return outcome, stored
+    except (OneError, OSError) as error:
+        return _failed(step, error), None
+    verified = Verified.MD5 if stored.md5 else Verified.SIZE
+    return Outcome(entry.path, step.source, Status.DONE, entry.size or 0, verified), stored
+
+
+def _failed(step: Put, error: OneError | OSError) -> Outcome:
+    if not isinstance(error, OneError):
+        error = RepositoryError(f"{step.source} cannot be read: {error.strerror}", hint="Is the disk still there?")
+    return Outcome(step.entry.path, step.source, Status.FAILED, step.entry.size or 0, error=error)
 
 
 def _advance(path: str, watcher: Progress, stopped: threading.Event) -> Callable[[int], None]:

@@ -324,6 +324,7 @@ class WriteContract(ReadContract):
     def test_a_file_that_changed_since_it_was_looked_at_is_not_stored(
         self, repository: WritableRepository, tmp_path: Path
     ) -> None:
+        """Row D14."""
         old = some()
         self.share(repository, tmp_path, {TIMES: old})
         entry, source = self.local(tmp_path, TIMES, some())

@@ -126,7 +126,7 @@ def test_a_long_list_is_read_to_its_end(make_box: Callable[..., Recorded], clien
     index = open_box(box, client).refresh()
     assert len(index) == 1016
     pages = [seen.path.partition("?")[2] for seen in box.recorder.of(path="/files?")]
-    assert pages == ["page=1&page_size=1000", "page=2&page_size=1000"]
+    assert pages == ["page=1&page_size=1000", "page=2&page_size=1000"] * 2  # until it comes out the same twice
 
 
 def test_eleven_files_are_eleven(box: Recorded, owner: Owner, client: Client, tmp_path: Path) -> None:
@@ -206,6 +206,7 @@ def test_parts_go_where_the_server_says_and_each_goes_once(
 def test_what_an_earlier_run_sent_is_not_sent_again(
     box: Recorded, owner: Owner, client: Client, tmp_path: Path
 ) -> None:
+    """Row N31."""
     content = some(4 * PART)
     row = owner.begin(flat(TIMES), content)
     for number in (1, 3):
@@ -246,6 +247,7 @@ def test_an_upload_that_figshare_has_forgotten_is_begun_anew(
 def test_a_part_that_fails_is_sent_again(
     box: Recorded, owner: Owner, client: Client, tmp_path: Path, status: int
 ) -> None:
+    """Row N32."""
     failed: list[str] = []
 
     def once(seen: Seen) -> int | None:
@@ -265,6 +267,7 @@ def test_a_part_that_fails_is_sent_again(
 def test_an_upload_that_fails_makes_no_second_record_when_run_again(
     box: Recorded, owner: Owner, client: Client, tmp_path: Path
 ) -> None:
+    """Row N31."""
     content = some(2 * PART)
     box.recorder.refuse = lambda seen: 500 if seen.path.endswith("/2") and seen.method == "PUT" else None
     for _ in range(2):
@@ -278,6 +281,7 @@ def test_an_upload_that_fails_makes_no_second_record_when_run_again(
 def test_a_beginning_whose_answer_was_lost_makes_no_second_record_when_run_again(
     make_box: Callable[..., Recorded], client: Client, tmp_path: Path
 ) -> None:
+    """Row N31."""
     box = make_box()
     owner = Owner(box)
     content = some(PART)
@@ -287,6 +291,7 @@ def test_a_beginning_whose_answer_was_lost_makes_no_second_record_when_run_again
 
 
 def test_parts_that_the_server_lost_are_no_success(box: Recorded, owner: Owner, client: Client, tmp_path: Path) -> None:
+    """Row N32."""
     box.recorder.refuse = lambda seen: 200 if seen.method == "PUT" else None  # says yes, and keeps nothing
     with pytest.raises(Unreachable, match="still waits for parts"):
         put(open_box(box, client, patience=0.3), tmp_path, TIMES, some(PART))
@@ -299,16 +304,61 @@ def test_parts_that_the_server_lost_are_no_success(box: Recorded, owner: Owner, 
 def test_a_file_that_figshare_finds_damaged_is_an_error_and_its_record_goes(
     box: Recorded, owner: Owner, client: Client, tmp_path: Path
 ) -> None:
-    entry, source = mine(tmp_path, TIMES, some(PART))
-    source.write_bytes(some(PART))  # another content of the same size: figshare's md5 will differ
+    """Row N32."""
+
+    def damage(seen: Seen) -> None:
+        if seen.method == "POST" and not seen.path.endswith("/files"):  # all parts are there, and a bit tips over
+            (box.data_dir / "blobs" / seen.path.rpartition("/")[2]).write_bytes(some(PART))
+
+    box.recorder.refuse = damage
     with pytest.raises(ChecksumMismatch, match="another md5"):
-        open_box(box, client).put(entry, source, nothing)
+        put(open_box(box, client), tmp_path, TIMES, some(PART))
+    box.recorder.refuse = lambda _: None
     assert owner.files() == []
+
+
+def test_many_files_cost_four_requests_each(make_box: Callable[..., Recorded], client: Client, tmp_path: Path) -> None:
+    box = make_box(status_delay_ms=50)
+    repository = open_box(box, client)
+    repository.stored()
+    box.recorder.seen.clear()
+    local = [mine(tmp_path, f"{SESSION}/alf/a{number:02}.b.npy", some()) for number in range(40)]
+    checks = [repository.send(entry, source, nothing) for entry, source in local]
+    assert len(box.recorder.seen) == 4 * len(local) + 1, "announce, where to, the bytes, done; and once what parts"
+    box.recorder.seen.clear()
+    entries = [check() for check in checks]
+    assert [entry.md5 for entry in entries] == [entry.md5 for entry, _ in local]
+    assert len(box.recorder.seen) < 10, "what figshare has checked is asked for all of them together"
+
+
+def test_a_check_that_fails_among_many_is_told_of_that_file(
+    box: Recorded, owner: Owner, client: Client, tmp_path: Path
+) -> None:
+    """Row N32."""
+    repository = open_box(box, client)
+    local = [mine(tmp_path, f"{SESSION}/alf/a{number:02}.b.npy", some()) for number in range(12)]
+
+    def damage(seen: Seen) -> None:
+        number = seen.path.rpartition("/")[2]
+        if seen.method == "POST" and number.isdecimal() and int(number) % 12 == 5:
+            (box.data_dir / "blobs" / number).write_bytes(some())
+
+    box.recorder.refuse = damage
+    checks = [repository.send(entry, source, nothing) for entry, source in local]
+    failed = []
+    for check in checks:
+        try:
+            check()
+        except ChecksumMismatch as error:
+            failed.append(error)
+    assert len(failed) == 1
+    assert len(owner.files()) == 11
 
 
 def test_a_source_that_shrinks_is_an_error_and_no_wait(
     box: Recorded, owner: Owner, client: Client, tmp_path: Path
 ) -> None:
+    """Row N32."""
     entry, source = mine(tmp_path, TIMES, some(3 * PART))
     os.truncate(source, PART)
     begun = time.monotonic()
@@ -340,7 +390,7 @@ def test_a_checksum_that_never_comes_is_told_as_none_and_the_file_is_not_sent_ag
     assert again.write_index(again.stored()) is True
     last = open_box(box, client, patience=0.2)
     last.write_index(last.stored())
-    assert len([file for file in last._list("account/") if file.name == ".one_root"]) == 1
+    assert len([file for file in last._api.list_files("account/") if file.name == ".one_root"]) == 1
 
 
 def test_files_that_stay_in_moving_to_final_count_as_there(
@@ -388,6 +438,7 @@ def test_a_path_that_would_come_back_as_another_is_refused(
 def test_a_full_article_is_told_with_the_way_out(
     make_box: Callable[..., Recorded], client: Client, tmp_path: Path
 ) -> None:
+    """Row N33."""
     box = make_box(file_limit=2)
     repository = open_box(box, client)
     put(repository, tmp_path, TIMES, some())
@@ -824,6 +875,7 @@ def test_a_draft_without_an_index_is_not_published(box: Recorded, client: Client
 
 
 def test_two_who_upload_at_once_lose_nothing(box: Recorded, client: Client, tmp_path: Path) -> None:
+    """Row N33."""
     first, second = open_box(box, client), open_box(box, client)
     planned = {repository: {entry.path: entry for entry in repository.stored()} for repository in (first, second)}
     planned[first][TIMES] = put(first, tmp_path, TIMES, some())
@@ -843,7 +895,7 @@ def test_an_index_that_cannot_be_read_is_replaced_by_the_next_upload(
     source = tmp_path / "broken"
     source.write_bytes(content)
     broken = Entry(INDEX_NAME, size=len(content), md5=hashlib.md5(content).hexdigest())
-    repository._send(INDEX_NAME, source, broken, None, nothing)
+    repository._sender.send(INDEX_NAME, source, broken, None, nothing)()
     with pytest.raises(UnsafeData):
         repository.refresh()
     assert share(open_box(box, client), tmp_path, {TIMES: some()}) is True

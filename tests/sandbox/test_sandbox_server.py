@@ -18,7 +18,7 @@ import pytest
 
 import onelight
 from onelight.errors import ConfigError
-from onelight.sandbox import Sandbox, Settings
+from onelight.sandbox import Origins, Sandbox, Settings
 
 CONTENT = os.urandom(2560)
 SERVER = """
@@ -227,3 +227,19 @@ def test_one_part_is_written_by_one_client_at_a_time(start, ask):
     assert statuses <= {200, 409}
     owner("POST", file)
     assert owner.settled(file)["computed_md5"] in {hashlib.md5(c).hexdigest() for c in contents}
+
+
+def test_a_server_behind_something_else_gives_the_addresses_of_that(tmp_path, ask):
+    seen_as = Origins("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
+    with Sandbox(tmp_path / "data", seen_as=seen_as) as box:
+        assert (box.api_url, box.upload_url, box.download_url) == (
+            "http://127.0.0.1:1/v2",
+            seen_as.upload,
+            seen_as.download,
+        )
+        own = f"http://127.0.0.1:{box.ports[0]}/v2/account/articles/{box.article_id}/files"
+        owner = {"Authorization": f"token {box.token}"}
+        file = ask("POST", own, '{"name": "a", "size": 1}', owner).json()["location"]
+        assert file.startswith("http://127.0.0.1:1/v2/account/articles/")
+        row = ask("GET", f"{own}/{file.rpartition('/')[2]}", headers=owner).json()
+        assert row["upload_url"].startswith("http://127.0.0.1:2/upload/")

@@ -348,3 +348,27 @@ def test_limits_are_kept(start):
     account = owner("GET", "/account").json()
     assert (account["quota"], account["maximum_file_size"]) == (3000, 2000)
     assert (account["used_quota_private"], account["used_quota_public"], account["used_quota"]) == (3000, 0, 3000)
+
+
+def test_what_is_deleted_or_published_makes_room(start):
+    owner = start(file_limit=2, quota=3000)
+
+    def begin(size, article=None):
+        return owner("POST", f"{article or owner.article}/files", {"name": "a", "size": size})
+
+    first = begin(2000).json()["location"]
+    assert begin(1001).status == 403
+    assert owner("DELETE", first).status == 204
+    assert begin(1001).status == 201
+    assert begin(1).status == 201
+    assert begin(1).status == 422
+    other = owner.new_article()
+    owner.upload(other, bytes(1900))
+    assert begin(1000, other).status == 403
+    assert owner("POST", f"{other}/publish").status == 201
+    assert begin(1000, other).status == 201
+    third = owner.new_article()
+    assert begin(900, third).status == 201
+    assert begin(900, third).status == 403
+    assert owner("DELETE", third).status == 204
+    assert owner("GET", "/account").json()["used_quota_private"] == 1001 + 1 + 1000

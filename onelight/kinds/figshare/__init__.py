@@ -10,23 +10,21 @@ the live service; the sandbox (``onelight.sandbox``) reproduces both, and is wha
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import hashlib
 import io
-import json
 import re
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
-from urllib.parse import urljoin, urlsplit
+from typing import ClassVar
+from urllib.parse import urlsplit
 
 from onelight.alf import check_safe, printable, split_path
-from onelight.client import Client, FilePart, Response
+from onelight.client import Client
 from onelight.config import FIGSHARE_API, Settings
 from onelight.errors import (
     AccessDenied,
@@ -36,51 +34,17 @@ from onelight.errors import (
     NotFound,
     OneError,
     RepositoryError,
-    RepositoryNotFound,
     Unreachable,
     UnsafeData,
 )
 from onelight.index import EMPTY_MD5, EMPTY_URL, INDEX_NAME, Entry, Index, read_one_root, write_one_root
+from onelight.kinds.figshare.api import HOW_TO_SIGN_IN, Api, File, as_documented, is_conflict
+from onelight.kinds.figshare.sending import Sender
 from onelight.repository import PublishableRepository, Room
-from onelight.route import Credential, Inline, Route, Source, check_url, origin_of, redact
+from onelight.route import Credential, Inline, Route, Source, origin_of
 
 MAX_INDEX = 2 << 30
-PAGE = 1000  # the most that figshare gives at a time
 FILES_PER_ITEM = 500  # for a free account; figshare raises it on request and does not tell the API
-# While figshare checks a file its status goes created, ic_checking, ic_success, moving_to_final, available. Files were
-# seen stuck in moving_to_final for ever with the right md5, so that the last three all mean that the bytes are there.
-_WHOLE = frozenset({"available", "moving_to_final", "ic_success", ""})
-_UPLOAD_THREADS = 4
-_HOW_TO_SIGN_IN = (
-    "Make a personal token at https://figshare.com/account/applications and put it into the environment as "
-    "FIGSHARE_TOKEN, or into the configuration: onelight add-repo NAME --figshare ID --token-stdin"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file as figshare states it."""
-
-    id: int
-    name: str
-    size: int
-    status: str
-    computed_md5: str
-    supplied_md5: str
-    download_url: str
-
-    @classmethod
-    def of(cls, row: dict[str, Any]) -> _File:
-        texts = (str(row.get(key) or "") for key in ("status", "computed_md5", "supplied_md5", "download_url"))
-        return cls(int(row["id"]), str(row["name"]), int(row.get("size") or 0), *texts)
-
-    @property
-    def whole(self) -> bool:
-        """Whether its bytes have arrived and were checked."""
-        return self.status in _WHOLE and (self.status in ("", "available") or bool(self.computed_md5))
-
-    def entry(self, path: str) -> Entry:
-        return Entry(path, self.download_url, self.size, self.computed_md5 or None)
 
 
 class FigshareRepository(PublishableRepository):
@@ -115,15 +79,13 @@ class FigshareRepository(PublishableRepository):
         patience: float = 120.0,
     ) -> None:
         super().__init__(name)
-        self._article_id = article_id
+        self._api = Api(client, api_url, article_id, token)
+        self._sender = Sender(self._api, patience)
         self._client = client
-        self._api = api_url.rstrip("/")
         self._patience = patience
-        self._token = token
-        self._credential = Credential(origin_of(self._api), header=f"token {token}") if token else None
         self._private = bool(token)
-        self._files: dict[str, list[_File]] = {}
-        self._index_files: list[_File] = []
+        self._files: dict[str, list[File]] = {}
+        self._index_files: list[File] = []
         self._listing = threading.Lock()
         self._listed = False
         self._read: tuple[int, Index] | None = None
@@ -140,15 +102,17 @@ class FigshareRepository(PublishableRepository):
     @property
     def address(self) -> str:
         """The article; for a sandbox, its API."""
-        if self._api == FIGSHARE_API:
-            return f"https://figshare.com/articles/dataset/_/{self._article_id}"
-        return f"{self._api}/articles/{self._article_id}"
+        if self._api.url == FIGSHARE_API:
+            return f"https://figshare.com/articles/dataset/_/{self._api.article_id}"
+        return f"{self._api.url}/articles/{self._api.article_id}"
 
     # Reading
 
     def refresh(self) -> Index:
         """List the files, read ``.one_root``, and join to its rows the size and md5 that figshare states."""
-        files, remarks = self._readable_files()
+        return self._index_of(*self._readable_files())
+
+    def _index_of(self, files: list[File], remarks: list[str]) -> Index:
         roots = [file for file in files if file.name == INDEX_NAME and file.whole]
         if not roots:
             found = Index(file.entry(path) for path, file in self._by_path(files).items() if file.whole)
@@ -173,52 +137,38 @@ class FigshareRepository(PublishableRepository):
         url = re.sub(r"^https?://[^/]*figshare\.com/ndownloader/", "https://ndownloader.figshare.com/", url)
         parts = urlsplit(url)
         number = re.search(r"/files/(\d+)$", parts.path)
-        theirs = origin_of(url) == origin_of(self._api) or re.search(
+        theirs = origin_of(url) == origin_of(self._api.url) or re.search(
             r"(^|\.)(figshare|figstatic)\.com$", parts.hostname or ""
         )
-        credential = self._credential if self._private else None
+        credential = self._api.credential if self._private else None
         first = Route(url, credential)
-        if credential and self._api == FIGSHARE_API and parts.hostname == "ndownloader.figshare.com":
+        if credential and self._api.url == FIGSHARE_API and parts.hostname == "ndownloader.figshare.com":
             # A private file is given to a token in the query, by this host of figshare's only.
-            first = Route(url, Credential(origin_of(url), query=f"token={self._token}"))
+            first = Route(url, Credential(origin_of(url), query=f"token={self._api.token}"))
         if number is None or not theirs:
             return (first,)
-        return (first, Route(f"{self._api}/file/download/{number[1]}", credential))
+        return (first, Route(f"{self._api.url}/file/download/{number[1]}", credential))
 
-    def _readable_files(self) -> tuple[list[_File], list[str]]:
+    def _readable_files(self) -> tuple[list[File], list[str]]:
         """List the draft if the token is the owner's, else what is public."""
         remarks: list[str] = []
-        self._private = bool(self._token)
+        self._private = bool(self._api.token)
         if self._private:
             try:
-                return self._list("account/"), remarks
+                return self._api.list_files("account/", remarks), remarks
             except (AccessDenied, NotFound) as error:
                 denied = error
             try:
-                files = self._list("")
+                files = self._api.list_files("", remarks)
             except OneError as error:
                 raise denied from error
             self._private = False
             if isinstance(denied, AccessDenied):
                 remarks.append("figshare does not accept the token; this is the public version")
             return files, remarks
-        return self._list(""), remarks
+        return self._api.list_files("", remarks), remarks
 
-    def _list(self, view: str) -> list[_File]:
-        """Return every file of the article, all pages, or raise."""
-        files: dict[int, _File] = {}
-        page = 1
-        while True:
-            rows = self._call("GET", f"{view}articles/{self._article_id}/files?page={page}&page_size={PAGE}").json()
-            if not isinstance(rows, list):
-                raise RepositoryError(f"{self._api} answered with something that is not a list of files")
-            with _as_documented(self._api):
-                files.update((file.id, file) for file in map(_File.of, rows))
-            if len(rows) < PAGE:
-                return list(files.values())
-            page += 1
-
-    def _read_index(self, file: _File) -> Index:
+    def _read_index(self, file: File) -> Index:
         errors: list[OneError] = []
         for route in self._routes(file.download_url):
             try:
@@ -236,10 +186,10 @@ class FigshareRepository(PublishableRepository):
                     )
                     continue
                 spool.seek(0)
-                return read_one_root(spool, trusted=self._api)
+                return read_one_root(spool, trusted=self._api.url)
         raise errors[0]
 
-    def _join(self, rows: Index, files: list[_File]) -> Iterator[Entry]:
+    def _join(self, rows: Index, files: list[File]) -> Iterator[Entry]:
         by_id = {file.id: file for file in files}
         by_name = {file.name: file for file in files}
         for entry in rows:
@@ -250,10 +200,10 @@ class FigshareRepository(PublishableRepository):
             elif entry.url.startswith(("http", "data:")):
                 yield entry
 
-    def _by_path(self, files: list[_File]) -> dict[str, _File]:
+    def _by_path(self, files: list[File]) -> dict[str, File]:
         """Return the newest file of each path that lies in a session."""
         folders: dict[str, str] | None = None
-        found: dict[str, _File] = {}
+        found: dict[str, File] = {}
         for file in sorted(files, key=lambda file: file.id):
             path = _session_path(file.name)
             if path is None and file.name != INDEX_NAME:
@@ -266,7 +216,7 @@ class FigshareRepository(PublishableRepository):
 
     def _folders(self) -> dict[str, str]:
         view = "account/" if self._private else ""
-        article = self._call("GET", f"{view}articles/{self._article_id}").json()
+        article = self._api.call("GET", f"{view}articles/{self._api.article_id}").json()
         return dict(article.get("folder_structure") or {})
 
     # Writing
@@ -274,7 +224,8 @@ class FigshareRepository(PublishableRepository):
     def stored(self) -> Index:
         """List the draft: what is whole, and remember what is not."""
         self._need_token()
-        files = self._list("account/")
+        self._private = True
+        files = self._api.list_files("account/")
         self._files = {}
         for file in files:
             path = _session_path(file.name)
@@ -287,7 +238,7 @@ class FigshareRepository(PublishableRepository):
         }
         remarks = []
         try:
-            for entry in self.refresh():
+            for entry in self._index_of(files, []):
                 if entry.url == EMPTY_URL:  # an empty file is in the index only
                     entries.setdefault(entry.path, entry)
         except UnsafeData as error:  # the next upload writes it anew
@@ -296,8 +247,8 @@ class FigshareRepository(PublishableRepository):
 
     def room(self) -> Room:
         """Ask the account for its quota, and count the files of the article."""
-        account = self._call("GET", "account").json()
-        with _as_documented(self._api):
+        account = self._api.call("GET", "account").json()
+        with as_documented(self._api.url):
             used = account.get("used_quota_private")
             used = account.get("used_quota") if used is None else used
             quota, largest = account.get("quota"), account.get("maximum_file_size")
@@ -313,7 +264,11 @@ class FigshareRepository(PublishableRepository):
         )
 
     def put(self, entry: Entry, path: Path, progress: Callable[[int], None]) -> Entry:
-        """Send one file in the parts that figshare asks for, and wait for its checksum."""
+        """Send one file, and wait until figshare has checked it."""
+        return self.send(entry, path, progress)()
+
+    def send(self, entry: Entry, path: Path, progress: Callable[[int], None]) -> Callable[[], Entry]:
+        """Send one file in the parts that figshare asks for; what is returned waits for its checksum."""
         self._need_token()
         check_safe(entry.path)
         if _session_path(_flat(entry.path)) != entry.path:
@@ -323,7 +278,8 @@ class FigshareRepository(PublishableRepository):
             )
         self._list_once()
         if entry.size == 0:  # figshare refuses empty files; the index says that there is one
-            return replace(entry, url=EMPTY_URL, md5=EMPTY_MD5)
+            empty = replace(entry, url=EMPTY_URL, md5=EMPTY_MD5)
+            return lambda: empty
         known = self._files.get(entry.path, [])
         same = [
             file for file in known if file.size == entry.size and entry.md5 in (file.computed_md5, file.supplied_md5)
@@ -331,12 +287,18 @@ class FigshareRepository(PublishableRepository):
         for file in same:
             if file.whole and file.computed_md5 == entry.md5:
                 progress(file.size)
-                return file.entry(entry.path)
+                there = file.entry(entry.path)
+                return lambda: there
         # One that is there and whose checksum figshare has not made yet is waited for, not sent again.
         begun = [file.id for file in same if file.status != "ic_failure" and file.computed_md5 in ("", entry.md5)]
-        file = self._send(_flat(entry.path), path, entry, begun[-1] if begun else None, progress)
-        self._files[entry.path] = [*(other for other in known if other.id != file.id), file]
-        return file.entry(entry.path)
+        check = self._sender.send(_flat(entry.path), path, entry, begun[-1] if begun else None, progress)
+
+        def checked() -> Entry:
+            file = check()
+            self._files[entry.path] = [*(other for other in known if other.id != file.id), file]
+            return file.entry(entry.path)
+
+        return checked
 
     def _list_once(self) -> None:
         """Know what the draft holds before anything is sent to it."""
@@ -348,7 +310,7 @@ class FigshareRepository(PublishableRepository):
         """Remove the file that an entry points to."""
         number = re.search(r"/files/(\d+)$", entry.url)
         if number:
-            self._delete_file(int(number[1]))
+            self._api.delete_file(int(number[1]))
 
     def write_index(self, index: Index) -> bool:
         """Send ``.one_root``, and then remove the older one and every file that the new one replaces."""
@@ -365,7 +327,8 @@ class FigshareRepository(PublishableRepository):
                 path.write_bytes(content.getvalue())
                 entry = Entry(INDEX_NAME, size=len(content.getvalue()), md5=md5)
                 begun = [file.id for file in same.values() if file.status != "ic_failure"]
-                file = self._send(INDEX_NAME, path, entry, begun[-1] if begun else None, lambda _: None)
+                check = self._sender.send(INDEX_NAME, path, entry, begun[-1] if begun else None, lambda _: None)
+                file = check()
             # Where figshare never makes its checksum, a file that it calls available was compared with the one we gave.
             if md5 not in (file.computed_md5, file.supplied_md5 if file.status == "available" else ""):
                 raise Unreachable(
@@ -395,116 +358,15 @@ class FigshareRepository(PublishableRepository):
         for path, files in self._files.items():
             old.extend(file for file in files if path in kept and not kept[path].endswith(f"/{file.id}"))
         for file in old:
-            self._delete_file(file.id)
+            self._api.delete_file(file.id)
         self._index_files = [file for file in self._index_files if file.id == newest_index]
-
-    def _delete_file(self, number: int) -> None:
-        with contextlib.suppress(NotFound):  # gone already, which is what was asked for
-            self._call("DELETE", f"account/articles/{self._article_id}/files/{number}")
-
-    def _send(self, name: str, path: Path, entry: Entry, begun: int | None, progress: Callable[[int], None]) -> _File:
-        """Send a file, continuing one that was begun if figshare still knows it, and wait until it is checked."""
-        location = self._file_url(begun) if begun else self._initiate(name, entry)
-        row = self._await_file(location)
-        if row.get("status") == "created":
-            if not row.get("upload_url") or not self._send_parts(str(row["upload_url"]), path, entry, progress):
-                # The session of an old upload has ended on figshare's side: what it holds cannot be completed.
-                self._delete_file(int(row["id"]))
-                if begun is None:
-                    raise Unreachable(f"figshare ended the upload of {name}", hint="The same command sends it again")
-                return self._send(name, path, entry, None, progress)
-            self._call("POST", location, repeat=True)
-        return self._await_checksum(location, path, entry)
-
-    def _initiate(self, name: str, entry: Entry) -> str:
-        body = {"name": name, "size": entry.size, "md5": entry.md5}
-        try:
-            answer = self._call("POST", f"account/articles/{self._article_id}/files", body)
-        except RepositoryError as error:
-            if re.search(r"files?\b.*\blimit|limit\b.*\bfiles?\b|at most \d+ files", error.message, re.IGNORECASE):
-                error.hint = "Ask figshare for a higher limit, or share the sessions in several articles"
-            raise
-        location = answer.json().get("location") or answer.headers.get("location")
-        if not location:
-            raise RepositoryError(f"figshare did not say where to send {printable(name)}", hint="Try again later")
-        return urljoin(answer.url, str(location))
-
-    def _await_file(self, location: str) -> dict[str, Any]:
-        """Return a file just made; figshare may not know it for a moment."""
-        end = time.monotonic() + 10
-        while True:
-            try:
-                return dict(self._call("GET", location).json())
-            except NotFound:
-                if time.monotonic() > end:
-                    raise
-                self._client.wait(0.2)
-
-    def _send_parts(self, upload_url: str, path: Path, entry: Entry, progress: Callable[[int], None]) -> bool:
-        """Send the parts that the upload service does not have; False if it no longer takes any."""
-        check_url(upload_url, trusted=self._api)
-        try:
-            session = self._client.request("GET", upload_url).json()
-        except NotFound:
-            return False
-        with _as_documented(upload_url):
-            if session.get("status") == "ABORTED":
-                return False
-            parts = session["parts"]
-            missing = [part for part in parts if part["status"] != "COMPLETE"]
-            there = sum(_length(part) for part in parts) - sum(_length(part) for part in missing)
-        progress(there)
-
-        def send(part: dict[str, Any]) -> None:
-            if part["startOffset"] < 0 or part["endOffset"] >= (entry.size or 0):
-                raise UnsafeData("the upload service asks for bytes outside the file")
-            with path.open("rb") as stream:
-                body = FilePart(stream, part["startOffset"], _length(part), lambda data: progress(len(data)))
-                headers = {"Content-Type": "application/octet-stream"}
-                self._client.request(
-                    "PUT", f"{upload_url.rstrip('/')}/{int(part['partNo'])}", headers=headers, body=body
-                )
-
-        if len(missing) <= 1:
-            for part in missing:
-                send(part)
-        else:
-            with ThreadPoolExecutor(_UPLOAD_THREADS, "onelight-part") as pool:
-                list(pool.map(send, missing))
-        return True
-
-    def _await_checksum(self, location: str, path: Path, entry: Entry) -> _File:
-        """Wait until figshare has checked a file: 202 meant only that it will."""
-        end = time.monotonic() + self._patience
-        wait = 0.02
-        while True:
-            answer = self._call("GET", location).json()
-            with _as_documented(location):
-                file = _File.of(answer)
-            if file.status == "ic_failure" or (file.computed_md5 and file.computed_md5 != entry.md5):
-                self._delete_file(file.id)
-                raise ChecksumMismatch(
-                    f"figshare received {path} with another md5",
-                    hint="Did it change while it was sent? The same command sends it again",
-                )
-            if file.whole and file.computed_md5 == entry.md5:
-                return file
-            if time.monotonic() > end:
-                if file.status == "created":
-                    raise Unreachable(
-                        f"figshare has not taken {path}: it still waits for parts of it",
-                        hint="The same command sends what is missing",
-                    )
-                return file
-            self._client.wait(wait)
-            wait = min(wait * 1.6, 5.0)
 
     # Publishing
 
     def missing_for_publication(self) -> list[str]:
         """Ask for the draft and compare it with what figshare wants before it publishes."""
         self._need_token()
-        article = self._call("GET", f"account/articles/{self._article_id}").json()
+        article = self._api.call("GET", f"account/articles/{self._api.article_id}").json()
         fields = {
             "a title": article.get("title"),
             "a description": article.get("description"),
@@ -513,7 +375,7 @@ class FigshareRepository(PublishableRepository):
             "a keyword": article.get("tags") or article.get("keywords"),
         }
         missing = [what for what, value in fields.items() if not value]
-        files = self._list("account/")
+        files = self._api.list_files("account/")
         if not any(file.whole for file in files):
             missing.append("a file")
         unfinished = [file for file in files if not file.whole]
@@ -522,7 +384,7 @@ class FigshareRepository(PublishableRepository):
         missing.extend(self._missing_from_index(files))
         return missing
 
-    def _missing_from_index(self, files: list[_File]) -> list[str]:
+    def _missing_from_index(self, files: list[File]) -> list[str]:
         """Say whether the index in the draft is that of the files in the draft: what is published stays for ever."""
         stored = self._by_path([file for file in files if file.whole])
         if not stored:
@@ -544,46 +406,44 @@ class FigshareRepository(PublishableRepository):
                 f"the article is not ready to be published; it still needs {', '.join(missing)}",
                 hint=f"Nothing was published. Add what is missing on the page of the article: {self.address}",
             )
-        self._call("POST", f"account/articles/{self._article_id}/publish")
+        self._publish_once()
         end = time.monotonic() + 60
         while True:
             try:
-                article = self._call("GET", f"articles/{self._article_id}").json()
+                article = self._api.call("GET", f"articles/{self._api.article_id}").json()
                 return str(article.get("figshare_url") or article.get("url_public_html") or self.address)
             except NotFound:  # the public view lags behind by some seconds
                 if time.monotonic() > end:
                     return self.address
                 self._client.wait(0.5)
 
-    # Talking
+    def _publish_once(self) -> None:
+        """Publish, and never a second time: where the answer is lost, the article says whether it was done."""
+        own = f"account/articles/{self._api.article_id}"
+        before = self._version(own)
+        try:
+            self._api.call("POST", f"{own}/publish")
+        except Unreachable as error:
+            if is_conflict(error):
+                raise RepositoryError(
+                    f"figshare cannot publish the article now: {error.message}",
+                    hint="Is somebody else publishing it? Look at its page, and try again when that has ended",
+                ) from error
+            self._client.pause(error, 1)
+            if self._version(own) == before:
+                raise
 
-    def _file_url(self, number: int) -> str:
-        return f"{self._api}/account/articles/{self._article_id}/files/{number}"
+    def _version(self, article: str) -> tuple[int, str]:
+        """Return which version of the article is published, and since when."""
+        answer = self._api.call("GET", article).json()
+        with as_documented(self._api.url):
+            return int(answer.get("version") or 0), str(answer.get("published_date") or "")
 
     def _need_token(self) -> None:
-        if not self._token:
+        if not self._api.token:
             raise AccessDenied(
-                f"the repository '{self.name}' has no token, so that it can only be read", hint=_HOW_TO_SIGN_IN
+                f"the repository '{self.name}' has no token, so that it can only be read", hint=HOW_TO_SIGN_IN
             )
-
-    def _call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, repeat: bool | None = None
-    ) -> Response:
-        """Ask the API; ``path`` is relative to it, or an address that it gave."""
-        url = path if path.startswith(("http://", "https://")) else f"{self._api}/{path}"
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        data = json.dumps(body).encode() if body is not None else None
-        try:
-            return self._client.request(
-                method, url, credential=self._credential, headers=headers, body=data, repeat=repeat
-            )
-        except AccessDenied as error:
-            raise AccessDenied(f"figshare refuses access: {error.message}", hint=_HOW_TO_SIGN_IN) from error
-        except NotFound as error:
-            raise RepositoryNotFound(
-                f"figshare does not know this: {error.message}",
-                hint=f"Is {self._article_id} the right article_id? A draft can be read with its owner's token only",
-            ) from error
 
 
 def article_id_of(text: str) -> int:
@@ -623,24 +483,11 @@ def article_id_of(text: str) -> int:
     raise ConfigError(f"'{text}' is not an article of figshare", hint=hint)
 
 
-@contextlib.contextmanager
-def _as_documented(url: str) -> Iterator[None]:
-    """Turn an answer of another form than figshare documents into an error that says so."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, OneError):
-            raise
-        raise RepositoryError(
-            f"{redact(url)} answered in another form than figshare documents ({type(error).__name__}: {error})",
-            hint="Is this the address of figshare's API, or of a sandbox?",
-        ) from error
-
-
 def _flat(path: str) -> str:
     return path.replace("/", "~")
 
 
+@functools.lru_cache(1 << 16)  # of each file it is asked several times in one upload
 def _session_path(name: str) -> str | None:
     """Return the path that a name stands for, or None if it is not one in a session."""
     path = name.replace("~", "/").strip("/")
@@ -650,7 +497,3 @@ def _session_path(name: str) -> str | None:
     except (UnsafeData, AlfError):
         return None
     return path
-
-
-def _length(part: dict[str, Any]) -> int:
-    return int(part["endOffset"]) - int(part["startOffset"]) + 1  # both ends count
