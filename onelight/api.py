@@ -16,12 +16,12 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from onelight.alf import Pattern, Session
-from onelight.client import Client
+from onelight.alf import Pattern, Session, printable
+from onelight.client import Client, Limits
 from onelight.config import Config
 from onelight.errors import (
     AlfError,
@@ -49,7 +49,9 @@ from onelight.transfer import (
     Outcome,
     Progress,
     Put,
+    Silent,
     Skip,
+    Status,
     Verified,
     hash_files,
     plan_download,
@@ -58,6 +60,7 @@ from onelight.transfer import (
 )
 from onelight.transfer import download as run_download
 from onelight.transfer import upload as run_upload
+from onelight.transfer.kept import Checked, Survey, survey, verify
 from onelight.transfer.upload import check_room
 
 PARALLEL = 8
@@ -75,10 +78,16 @@ class DownloadPlan:
         One for each file.
     folder : Path
         The folder below which the files land.
+    ledger : Ledger, optional
+        What was compared there before, so that it is read once; read again where it is missing.
+    absent : list of Outcome
+        What was asked for by its path and is not in the repository: failed already.
     """
 
     steps: list[Fetch | Keep]
     folder: Path
+    ledger: Ledger | None = field(default=None, repr=False)
+    absent: list[Outcome] = field(default_factory=list)
 
     @property
     def fetches(self) -> list[Fetch]:
@@ -150,7 +159,11 @@ class One:
     def _open(self, config: Config, name: str | None) -> None:
         settings = config.repository(name)
         self._folder = self._cache_dir / settings.name if self._cache_dir else config.data_folder(settings.name)
-        self._client = Client()
+        self._connections = config.connections
+        limits = Limits(**config.limits)  # type: ignore[arg-type]  # attempts is an int there
+        most = self._connections
+        self._client = Client(limits=limits) if most is None else Client(connections=most, limits=limits)
+        self._ledgers: dict[Path, Ledger] = {}
         self._repository: Repository = open_repository(settings, self._client)
         self._index: Index | None = None
         if config.remark:
@@ -163,6 +176,11 @@ class One:
     def repository(self) -> Repository:
         """The repository in use."""
         return self._repository
+
+    @property
+    def folder(self) -> Path:
+        """The folder below which the files of the repository land."""
+        return self._folder
 
     def repositories(self) -> builtins.list[str]:
         """Return the names of the repositories in the configuration.
@@ -333,22 +351,67 @@ class One:
         """
         return self._plan(self.entries(session, dataset), output)
 
+    def plan_paths(self, paths: Iterable[str], *, output: Path | str | None = None) -> DownloadPlan:
+        """Decide what a download of these files and sessions would do; changes nothing.
+
+        Parameters
+        ----------
+        paths : iterable of str
+            Paths as the repository has them, ``lab/Subjects/subject/date/number/alf/object.attribute.ext``, and
+            sessions, which mean all of their files. What the repository does not have is told in the plan.
+        output : Path or str, optional
+            As for :meth:`download`.
+        """
+        index = self._the_index()
+        wanted: dict[str, Entry] = {}
+        absent: dict[str, Outcome] = {}
+        folder = self._target_folder(output)
+        for path in paths:
+            entry = index.get(path)
+            entries = [entry] if entry is not None else self._entries_of_session(path, index)
+            wanted.update((each.path, each) for each in entries)
+            if not entries:
+                error = DatasetNotFound(
+                    f"the repository '{self._repository.name}' has no {printable(path)}",
+                    hint="A line is a path or a session as the repository has it; `onelight search` lists the sessions",
+                )
+                absent[path] = Outcome(path, folder, Status.FAILED, error=error)
+        plan = self._plan(wanted.values(), output)
+        plan.absent.extend(absent.values())
+        return plan
+
+    def _entries_of_session(self, text: str, index: Index) -> builtins.list[Entry]:
+        try:
+            found = index.find_session(Session.parse(text))
+        except AlfError:
+            return []
+        return index.select(found) if found is not None else []
+
     def run_download(
-        self, plan: DownloadPlan, *, parallel: int = PARALLEL, progress: Progress | None = None
+        self, plan: DownloadPlan, *, parallel: int | None = None, progress: Progress | None = None
     ) -> builtins.list[Outcome]:
         """Do what a plan says; return the outcome of each file instead of raising for one that failed."""
-        return run_download(
+        watcher = progress or Silent()
+        outcomes = run_download(
             plan.steps,
             self._repository,
             self._client,
             plan.folder,
-            Ledger(plan.folder),
-            parallel=parallel,
-            progress=progress,
+            plan.ledger or self._ledger(plan.folder),
+            parallel=self._most(parallel),
+            progress=watcher,
         )
+        for outcome in plan.absent:
+            watcher.finish(outcome)
+        return outcomes + plan.absent
 
     def download(
-        self, session: str, dataset: str | None = None, *, output: Path | str | None = None, parallel: int = PARALLEL
+        self,
+        session: str,
+        dataset: str | None = None,
+        *,
+        output: Path | str | None = None,
+        parallel: int | None = None,
     ) -> builtins.list[Path]:
         """Download a session, or one object or dataset of it.
 
@@ -364,8 +427,8 @@ class One:
         output : Path or str, optional
             Folder that gets the files, below ``lab/Subjects/...``; by default the data folder of the repository. A
             local repository is not copied without it.
-        parallel : int
-            Files at a time.
+        parallel : int, optional
+            The most connections to one host at a time; by default what the configuration says, else as many as help.
 
         Returns
         -------
@@ -464,6 +527,43 @@ class One:
         paths = dict(zip(by_key, self._run(self._plan(by_key.values())), strict=True))
         return Bunch({key: path if download_only else load_file(path) for key, path in paths.items()})
 
+    # What is here
+
+    def survey(self) -> Survey:
+        """Say what of this repository lies in its data folder, without reading a file or asking the repository."""
+        return survey(self._folder, self._ledger(self._folder), last_index(self._folder) or Index())
+
+    def verify(self, *, progress: Progress | None = None) -> builtins.list[Checked]:
+        """Read every file in the data folder again and compare it with the index of the last command.
+
+        Where there is no such index yet, the repository is asked for it. A file that is found damaged stays as it is;
+        it is looked at anew when it is next downloaded.
+        """
+        index = last_index(self._folder)
+        if index is None:
+            index = self._the_index()
+        return verify(self._folder, self._ledger(self._folder), index, progress=progress)
+
+    def plan_repair(self, damaged: Iterable[Checked]) -> DownloadPlan:
+        """Decide how files that were found damaged are fetched again; changes nothing.
+
+        Each stays in its place until the right one is there.
+        """
+        index = self._the_index()
+        steps: builtins.list[Fetch | Keep] = []
+        absent = []
+        for checked in damaged:
+            entry = index.get(checked.path)
+            if entry is not None:
+                steps.append(Fetch(entry, checked.target, checked.why))
+                continue
+            error = DatasetNotFound(
+                f"the repository '{self._repository.name}' does not have {checked.path} any more",
+                hint="The damaged file stays where it is; remove it if nobody needs it",
+            )
+            absent.append(Outcome(checked.path, checked.target, Status.FAILED, error=error))
+        return DownloadPlan(steps, self._folder, self._ledger(self._folder), absent)
+
     # Sharing
 
     def scan(self, root: Path | str) -> Scan:
@@ -497,11 +597,12 @@ class One:
         return plan
 
     def run_upload(
-        self, plan: UploadPlan, *, parallel: int = PARALLEL, progress: Progress | None = None
+        self, plan: UploadPlan, *, parallel: int | None = None, progress: Progress | None = None
     ) -> builtins.list[Outcome]:
         """Do what a plan says; return the outcome of each file instead of raising for one that failed."""
+        most = self._most(parallel) or PARALLEL
         outcomes, index = run_upload(
-            plan.steps, self._writable(), plan.stored, self._client, parallel=parallel, progress=progress
+            plan.steps, self._writable(), plan.stored, self._client, parallel=most, progress=progress
         )
         if index is not None:
             self._index = None
@@ -514,7 +615,7 @@ class One:
         *,
         limit: int | None = None,
         allow_partial: bool = False,
-        parallel: int = PARALLEL,
+        parallel: int | None = None,
     ) -> builtins.list[Outcome]:
         """Share a data folder: send what the repository does not have, then the index.
 
@@ -526,8 +627,8 @@ class One:
             Send at most so many files, to try it out.
         allow_partial : bool
             Share what is ALF and leave out the rest, instead of refusing.
-        parallel : int
-            Files at a time.
+        parallel : int, optional
+            Files at a time; by default what the configuration says of connections, else 8.
 
         Returns
         -------
@@ -587,27 +688,40 @@ class One:
                 temporary.unlink(missing_ok=True)
 
     def _cached_index(self, error: RepositoryError) -> Index:
-        path = self._folder / CACHED_INDEX
-        try:
-            with path.open("rb") as stream:
-                index = read_table(stream)
-            age = time.time() - path.stat().st_mtime
-        except (OSError, ValueError):
+        index = last_index(self._folder)
+        if index is None:
             raise error from None
+        age = time.time() - (self._folder / CACHED_INDEX).stat().st_mtime
         _log.warning("%s; answering from the index of %s ago", error.message, _duration(age))
         return index
 
     def _plan(self, entries: Iterable[Entry], output: Path | str | None = None) -> DownloadPlan:
         wanted = list(entries)
+        folder = self._target_folder(output)
         if output is None and self._repository.kind == "local":
             places = [(entry, self._repository.source(entry)) for entry in wanted]
+            there = [(entry, path) for entry, path in places if isinstance(path, Path)]
             return DownloadPlan(
-                [Keep(entry, path, Verified.SOURCE) for entry, path in places if isinstance(path, Path)], self._folder
+                [Keep(entry, path, Verified.SOURCE, path.stat().st_size) for entry, path in there], folder
             )
-        folder = Path(output).expanduser().absolute() if output is not None else self._folder
-        return DownloadPlan(plan_download(wanted, folder, Ledger(folder)), folder)
+        ledger = self._ledger(folder)
+        return DownloadPlan(list(plan_download(wanted, folder, ledger)), folder, ledger)
 
-    def _run(self, plan: DownloadPlan, parallel: int = PARALLEL) -> builtins.list[Path]:
+    def _target_folder(self, output: Path | str | None) -> Path:
+        return Path(output).expanduser().absolute() if output is not None else self._folder
+
+    def _ledger(self, folder: Path) -> Ledger:
+        """Return the record of a folder; it is read again only where somebody else wrote to it."""
+        ledger = self._ledgers.get(folder)
+        if ledger is None or not ledger.is_current():
+            ledger = self._ledgers[folder] = Ledger(folder)
+        return ledger
+
+    def _most(self, parallel: int | None) -> int | None:
+        """Return the most connections to one host: what is asked for, else what the configuration says, if anything."""
+        return parallel if parallel is not None else self._connections
+
+    def _run(self, plan: DownloadPlan, parallel: int | None = None) -> builtins.list[Path]:
         outcomes = self.run_download(plan, parallel=parallel)
         raise_failures(outcomes)
         return [outcome.target for outcome in outcomes]
@@ -640,6 +754,15 @@ class One:
                 _log.warning("neither %s nor %s can be written (%s): no local %s", root, kept, error, INDEX_NAME)
             else:
                 _log.warning("%s cannot be written; %s is kept as %s instead", root, INDEX_NAME, kept)
+
+
+def last_index(folder: Path) -> Index | None:
+    """Return the index of a repository as it was when it was last asked for, kept in its data folder; None if none."""
+    try:
+        with (folder / CACHED_INDEX).open("rb") as stream:
+            return read_table(stream)
+    except (OSError, ValueError):
+        return None
 
 
 def write_index(root: Path | str, *, base_url: str = "", allow_partial: bool = False) -> tuple[Path, Scan]:
@@ -754,7 +877,8 @@ def default() -> One:
     global _default, _followed
     config = Config.load()
     settings = config.repository()
-    followed = (settings.name, settings.kind, dict(settings.options), settings.secret, config.folder, os.getpid())
+    how = (config.folder, config.limits, config.connections, os.getpid())
+    followed = (settings.name, settings.kind, dict(settings.options), settings.secret, how)
     if _default is None or followed != _followed:
         _default, _followed = One(), followed
     return _default

@@ -8,13 +8,22 @@ overwritten. Keys that this version does not know are kept.
 ``ONELIGHT_CONFIG_DIR``     folder of the configuration and the data, instead of ``~/.one``
 ``ONELIGHT_REPO``           current repository, instead of the one in the file
 ``FIGSHARE_TOKEN``          token of every figshare repository, instead of the one in the file
+``ONELIGHT_CONNECTIONS``    most connections to one host at a time, instead of ``connections``
+``ONELIGHT_NO_PROGRESS``    neither bars nor lines of progress
 ==========================  ======================================================================
+
+``ONELIGHT_CONNECT_TIMEOUT``, ``ONELIGHT_IDLE_TIMEOUT``, ``ONELIGHT_FLOOR_SPEED``, ``ONELIGHT_TOTAL_TIMEOUT`` and
+``ONELIGHT_ATTEMPTS`` are instead of what stands under ``limits`` in the file; ``ONELIGHT_PROGRESS_INTERVAL`` is the
+seconds between two lines of progress where there is no terminal.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import difflib
 import json
+import math
 import os
 import re
 import secrets
@@ -23,7 +32,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from onelight.errors import ConfigError, RepositoryNotFound
 
@@ -32,6 +41,35 @@ _TOKENS = {"figshare": "FIGSHARE_TOKEN"}
 _SECRET_KEYS = ("token", "password", "pwd")
 _LAYOUT = "Subjects/{subject}/{date}/{number}/alf"
 _KEYS = {"local": "root_dir", "http": "base_url", "figshare": "article_id"}
+#: A shorter one may be a word that stands in a message anyway.
+_SHORTEST_HIDDEN = 8
+#: From this length on it is no word, and so much of its beginning is recognised.
+_RANDOM, _TELLING = 20, 8
+_hidden: set[str] = set()
+
+
+class _Number(NamedTuple):
+    """A number that may be set: what it means, where in the environment, and what is sensible."""
+
+    meaning: str
+    variable: str
+    lowest: float
+    highest: float
+    whole: bool = False
+
+
+#: What may stand under ``limits``. The names are those of :class:`onelight.client.Limits`, which has the defaults.
+LIMITS = {
+    "connect": _Number("seconds to wait for a connection", "ONELIGHT_CONNECT_TIMEOUT", 0.1, 86_400),
+    "idle": _Number("seconds below `floor` after which a connection is lost", "ONELIGHT_IDLE_TIMEOUT", 1, 86_400),
+    "floor": _Number("bytes a second", "ONELIGHT_FLOOR_SPEED", 1, 1e9),
+    "total": _Number("seconds that one file may take in all, 0 for no limit", "ONELIGHT_TOTAL_TIMEOUT", 0, 2_000_000),
+    "attempts": _Number("tries of a request without progress", "ONELIGHT_ATTEMPTS", 1, 1_000, whole=True),
+    "pause": _Number("seconds before the first repetition", "", 0, 3_600),
+    "longest_wait": _Number("seconds to wait at most where a server asks for it", "", 0, 604_800),
+}
+CONNECTIONS = _Number("most connections to one host at a time", "ONELIGHT_CONNECTIONS", 1, 64, whole=True)
+_INTERVAL = _Number("seconds between two lines of progress", "ONELIGHT_PROGRESS_INTERVAL", 0.01, 86_400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +118,31 @@ class Settings:
     def secret(self) -> str:
         """The token or password: from the environment if it is there, else from the file."""
         from_environment = os.environ.get(_TOKENS.get(self.kind, ""), "").strip()
-        return from_environment or self.text(*_SECRET_KEYS)
+        secret = from_environment or self.text(*_SECRET_KEYS)
+        if len(secret) >= _SHORTEST_HIDDEN:  # from now on no message shows it
+            _hidden.update((secret, base64.b64encode(f"{self.text('login')}:{secret}".encode()).decode()))
+        return secret
+
+
+def hide_secrets(text: str) -> str:
+    """Take out of a message every secret that this process has used, in case a server repeats it in its answer.
+
+    Examples
+    --------
+    >>> token = Settings("mine", "figshare", {"token": "0123456789abcdef"}).secret
+    >>> hide_secrets("403: the token 0123456789abcdef is not known")
+    '403: the token … is not known'
+    """
+    for secret in sorted(_hidden, key=len, reverse=True):
+        head = secret if len(secret) < _RANDOM else secret[:_TELLING]
+        at = text.find(head)
+        while at >= 0:
+            # Somebody may have cut the message in the middle of it.
+            differs = (n for n, (one, other) in enumerate(zip(text[at:], secret, strict=False)) if one != other)
+            length = next(differs, min(len(text) - at, len(secret)))
+            text = f"{text[:at]}…{text[at + length :]}"
+            at = text.find(head, at + 1)
+    return text
 
 
 class Config:
@@ -208,6 +270,32 @@ class Config:
             )
         return Path(base.replace("{repository}", name)).expanduser().absolute()
 
+    @property
+    def limits(self) -> dict[str, float]:
+        """What is said of time-outs and tries, by the names of :class:`onelight.client.Limits`.
+
+        The environment wins over the file; what neither says is missing.
+
+        Raises
+        ------
+        ConfigError
+            If the environment says something that is no number, or none that is sensible.
+        """
+        said: dict[str, Any] = {**self.data.get("limits", {}), **_from_environment(LIMITS)}
+        return {name: int(value) if LIMITS[name].whole else float(value) for name, value in said.items()}
+
+    @property
+    def connections(self) -> int | None:
+        """The most connections to one host at a time, if it is said; ``ONELIGHT_CONNECTIONS`` wins over the file.
+
+        Raises
+        ------
+        ConfigError
+            If the environment says something that is no number, or none that is sensible.
+        """
+        said = _from_environment({"connections": CONNECTIONS}).get("connections", self.data.get("connections"))
+        return None if said is None else int(said)
+
     def choose(self, name: str) -> Settings:
         """Make a repository the current one, in the file."""
         self.repository(name)
@@ -262,8 +350,8 @@ class Config:
         """
         if self._text and blank_comments(self._text) != self._text:
             backup = self.path.with_name("config.json.bak")
-            _write_private(backup, self._text)
-            self.remark = f"comments do not survive this change; the file as it was is kept as {backup}"
+            _write_private(backup, _without_secrets(self._text))
+            self.remark = f"comments do not survive this change; the file as it was, without its secrets, is {backup}"
         self._text = json.dumps(self.data, indent=2, ensure_ascii=False) + "\n"
         _write_private(self.path, self._text)
 
@@ -309,6 +397,17 @@ def default_folder() -> Path:
         raise ConfigError(
             "there is no home folder for the configuration", hint="Set ONELIGHT_CONFIG_DIR to a folder"
         ) from error
+
+
+def progress_interval() -> float:
+    """Return the seconds between two lines of progress where there is no terminal.
+
+    Raises
+    ------
+    ConfigError
+        If the environment says something that is no number, or none that is sensible.
+    """
+    return _from_environment({"interval": _INTERVAL}).get("interval", 30.0)
 
 
 def blank_comments(text: str) -> str:
@@ -357,6 +456,50 @@ def _check(path: Path, data: Any) -> None:
         data["current_repository"] = str(rows[0]["name"]) if rows else ""
     if not isinstance(data["current_repository"], str):
         raise ConfigError(f"'current_repository' in {path} must be the name of a repository", hint=hint)
+    _check_numbers(path, data)
+
+
+def _check_numbers(path: Path, data: dict[str, Any]) -> None:
+    limits = data.get("limits", {})
+    if not isinstance(limits, dict):
+        raise ConfigError(
+            f"'limits' in {path} must be an object, {{…}}", hint='Such as "limits": {"connect": 10, "idle": 60}'
+        )
+    for name, value in limits.items():
+        if name not in LIMITS:
+            near = difflib.get_close_matches(name, LIMITS, 1)
+            raise ConfigError(
+                f"'limits' in {path} has '{name}', which means nothing",
+                hint=f"Did you mean '{near[0]}'?" if near else f"There are {', '.join(LIMITS)}",
+            )
+        _check_number(f"'{name}' under 'limits' in {path}", value, LIMITS[name])
+    if data.get("connections") is not None:
+        _check_number(f"'connections' in {path}", data["connections"], CONNECTIONS)
+
+
+def _check_number(where: str, value: Any, number: _Number) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if is_number and number.lowest <= value <= number.highest and (not number.whole or value == int(value)):
+        return
+    kind = "a whole number" if number.whole else "a number"
+    raise ConfigError(
+        f"{where} must be {kind} from {number.lowest:,g} to {number.highest:,.0f}, and is {json.dumps(value)[:80]}",
+        hint=f"It means: {number.meaning}. Put it right, or remove it for the default",
+    )
+
+
+def _from_environment(numbers: Mapping[str, _Number]) -> dict[str, float]:
+    said = {}
+    for name, number in numbers.items():
+        text = os.environ.get(number.variable, "").strip() if number.variable else ""
+        if text:
+            try:
+                value: Any = float(text)
+            except ValueError:
+                value = text
+            _check_number(number.variable, value, number)
+            said[name] = value
+    return said
 
 
 def _check_row(path: Path, row: Any) -> None:
@@ -374,6 +517,17 @@ def _check_row(path: Path, row: Any) -> None:
             f"'{row['name']}' in {path} cannot be the name of a repository",
             hint="Use letters, digits, '_', '-' and '.', at most 100",
         )
+
+
+def _without_secrets(text: str) -> str:
+    """Empty the tokens and passwords in the text of a configuration file, those in its comments, too."""
+    pattern = re.compile(rf'("(?:{"|".join(_SECRET_KEYS)})"\s*:\s*)"((?:[^"\\\n]|\\.)+)"')
+    values = {found[2] for found in pattern.finditer(text)}
+    text = pattern.sub(r'\1""', text)
+    for value in values:
+        if len(value) >= _SHORTEST_HIDDEN:  # a shorter one may be a part of something else
+            text = text.replace(value, "")
+    return text
 
 
 def _where(path: Path, error: Exception) -> str:

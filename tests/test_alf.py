@@ -390,6 +390,7 @@ UNSAFE = [
 class TestSafety:
     @pytest.mark.parametrize("path", UNSAFE)
     def test_a_path_that_could_leave_its_folder_is_refused(self, path: str) -> None:
+        """Row D1."""
         with pytest.raises(UnsafeData, match="refused") as caught:
             check_safe(path)
         str(caught.value).encode()
@@ -397,6 +398,7 @@ class TestSafety:
 
     @given(st.text(st.sampled_from("ab.: /\\\uff0e\uff0f\u2025~C"), max_size=12))
     def test_what_is_let_through_stays_below_its_folder_on_every_system(self, path: str) -> None:
+        """Row D1."""
         try:
             check_safe(path)
         except UnsafeData:
@@ -429,6 +431,7 @@ class TestSafety:
 
     @given(st.text())
     def test_a_text_from_outside_is_shown_without_control_characters(self, text: str) -> None:
+        """Row D4."""
         shown = printable(text)
         assert all(char.isprintable() or char.isspace() for char in shown)
         assert "\n" not in shown
@@ -449,6 +452,7 @@ class TestSharing:
         ],
     )
     def test_what_others_cannot_hold_is_told_to_the_sharer(self, session: str, below: str, reason: str) -> None:
+        """Row D3."""
         (problem,) = sharing_problems(Session.parse(session), below)
         assert reason in problem
 

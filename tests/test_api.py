@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -425,6 +427,102 @@ class TestDownload:
         (path,) = onelight.download(CORI, "empty")
         assert path.read_bytes() == b""
         assert path.is_relative_to(config_dir)
+
+
+# Counts what is opened while a download is asked for twice, which cannot be seen from within.
+COUNT_OPENED = """
+import sys
+from onelight.api import One
+from onelight.cli import run
+session = sys.argv[1]
+opened = []
+sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+if sys.argv[2] == "command":
+    assert run(["download", session]) == 0
+else:
+    one = One()
+    for _ in range(5):
+        one.download(session)
+records = sum(name.endswith(".one_verified") for name in opened)
+data = sum(name.endswith((".npy", ".tsv", ".json", ".part")) and session in name for name in opened)
+print(records, data, file=sys.stderr)
+"""
+
+
+class TestRecord:
+    @pytest.mark.parametrize("kind", ["http", "figshare"])
+    @pytest.mark.parametrize("how", ["command", "python"])
+    def test_a_second_look_reads_the_record_once_and_no_file(
+        self, connect: Callable[[str], One], kind: str, how: str
+    ) -> None:
+        paths = connect(kind).download(CORI)
+        assert len(paths) == 55
+        done = subprocess.run(
+            [sys.executable, "-c", COUNT_OPENED, CORI, how],
+            cwd=Path(__file__).resolve().parents[1],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.splitlines()[-1] == "1 0"
+
+    def test_what_another_process_took_down_is_seen(self, connect: Callable[[str], One], config_dir: Path) -> None:
+        one = connect("http")
+        (path,) = one.download(CORI, "spikes.times")
+        assert One("http").download(CORI, "spikes.clusters")
+        plan = one.plan_download(CORI, "spikes.clusters")
+        assert plan.fetches == []
+        assert path.is_file()
+
+
+class TestPaths:
+    def test_paths_and_sessions_are_planned_and_what_is_absent_is_told(self, connect: Callable[[str], One]) -> None:
+        one = connect("figshare")
+        wanted = f"{CORI}/alf/spikes.times.npy"
+        plan = one.plan_paths([wanted, wanted, "lab/nothing"])
+        assert [step.entry.path for step in plan.steps] == [wanted]
+        assert [type(outcome.error) for outcome in plan.absent] == [DatasetNotFound]
+        outcomes = one.run_download(plan)
+        assert [(outcome.path, outcome.status.value) for outcome in outcomes] == [
+            (wanted, "ok"),
+            ("lab/nothing", "error"),
+        ]
+        assert len(one.plan_paths([CORI]).steps) == 55
+
+    def test_a_local_repository_answers_in_place(self, connect: Callable[[str], One], shared_data_root: Path) -> None:
+        one = connect("local")
+        plan = one.plan_paths([f"{CORI}/alf/spikes.times.npy"])
+        assert [outcome.target for outcome in one.run_download(plan)] == [
+            shared_data_root / CORI / "alf" / "spikes.times.npy"
+        ]
+
+
+class TestLimits:
+    def test_the_configuration_reaches_the_client(
+        self, add_repository: Add, config_dir: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        add_repository("web", "http", base_url="https://example.org/data")
+        config = Config.load()
+        config.data |= {"limits": {"idle": 5, "attempts": 2, "longest_wait": 1}, "connections": 3}
+        config.save()
+        monkeypatch.setenv("ONELIGHT_IDLE_TIMEOUT", "7")
+        one = One("web")
+        limits = one._client.limits
+        assert (limits.idle, limits.attempts, limits.longest_wait) == (7, 2, 1)
+        assert (limits.connect, limits.floor, limits.total) == (10, 1024, 0)
+        assert one._client._connections == 3
+
+    def test_the_default_one_follows_them(self, add_repository: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+        from onelight.api import default
+
+        add_repository("web", "http", base_url="https://example.org/data")
+        before = default()
+        assert default() is before
+        monkeypatch.setenv("ONELIGHT_CONNECT_TIMEOUT", "3")
+        assert default() is not before
+        assert default()._client.limits.connect == 3
 
 
 class TestOffline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onelight.config import FIGSHARE_API, Config, Settings, blank_comments, default_folder
+from onelight.config import FIGSHARE_API, Config, Settings, blank_comments, default_folder, hide_secrets
 from onelight.errors import ConfigError, RepositoryNotFound
 
 SECRET = "canary-5d1f"
@@ -81,6 +82,7 @@ class TestFirstRun:
     @posix_only
     @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
     def test_file_and_folder_are_for_their_owner_only(self, config_dir: Path, umask: int) -> None:
+        """Row L15."""
         before = os.umask(umask)
         try:
             Config.load()
@@ -349,7 +351,117 @@ class TestEnvironment:
         assert FIGSHARE_API == "https://api.figshare.com/v2"
 
 
+class TestLimits:
+    def test_none_is_said_at_first(self) -> None:
+        assert Config.load().limits == {}
+        assert Config.load().connections is None
+
+    def test_the_file_says_them_and_the_environment_wins(
+        self, config_dir: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write(config_dir, '{"limits": {"connect": 3, "idle": 5.5, "attempts": 2}, "connections": 16}')
+        assert Config.load().limits == {"connect": 3, "idle": 5.5, "attempts": 2}
+        assert isinstance(Config.load().limits["attempts"], int)
+        assert Config.load().connections == 16
+        for name, value in (
+            ("CONNECT_TIMEOUT", "0.5"),
+            ("IDLE_TIMEOUT", " 7 "),
+            ("FLOOR_SPEED", "1e6"),
+            ("TOTAL_TIMEOUT", "3600"),
+            ("ATTEMPTS", "9"),
+            ("CONNECTIONS", "2"),
+        ):
+            monkeypatch.setenv(f"ONELIGHT_{name}", value)
+        config = Config.load()
+        assert config.limits == {"connect": 0.5, "idle": 7, "attempts": 9, "floor": 1e6, "total": 3600}
+        assert config.connections == 2
+        monkeypatch.setenv("ONELIGHT_CONNECTIONS", "")
+        assert Config.load().connections == 16
+
+    def test_they_are_those_of_the_client(self) -> None:
+        from dataclasses import fields
+
+        from onelight.client import Limits
+        from onelight.config import LIMITS
+
+        assert {field.name for field in fields(Limits)} >= set(LIMITS)
+        for field in fields(Limits):
+            if field.name in LIMITS:
+                assert LIMITS[field.name].lowest <= field.default <= LIMITS[field.name].highest
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ('"limits": 5', "'limits' in .* must be an object"),
+            ('"limits": {"conect": 5}', "has 'conect', which means nothing. Did you mean 'connect'?"),
+            ('"limits": {"x": 5}', "There are connect, idle, floor, total, attempts, pause, longest_wait"),
+            ('"limits": {"connect": "5"}', "'connect' under 'limits' in .* must be a number from 0.1 to 86,400"),
+            ('"limits": {"connect": true}', "and is true. It means: seconds to wait for a connection"),
+            ('"limits": {"connect": 0}', "from 0.1 to"),
+            ('"limits": {"idle": -1}', "from 1 to"),
+            ('"limits": {"idle": NaN}', "and is NaN"),
+            ('"limits": {"total": Infinity}', "and is Infinity"),
+            ('"limits": {"attempts": 2.5}', "must be a whole number from 1 to 1,000, and is 2.5"),
+            ('"limits": {"attempts": null}', "and is null"),
+            ('"connections": 0', "'connections' in .* must be a whole number from 1 to 64, and is 0"),
+            ('"connections": [1]', "and is \\[1\\]"),
+        ],
+    )
+    def test_what_is_no_sensible_number_is_told_and_the_file_left_alone(
+        self, config_dir: Path, text: str, words: str
+    ) -> None:
+        path = write(config_dir, f"{{{text}}}")
+        with pytest.raises(ConfigError) as caught:
+            Config.load()
+        assert re.search(words.replace("?", r"\?"), str(caught.value)), caught.value
+        assert path.read_text() == f"{{{text}}}"
+
+    @pytest.mark.parametrize(
+        ("name", "value"), [("CONNECT_TIMEOUT", "soon"), ("ATTEMPTS", "0"), ("IDLE_TIMEOUT", "inf")]
+    )
+    def test_an_environment_without_sense_is_told_by_its_name(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    ) -> None:
+        monkeypatch.setenv(f"ONELIGHT_{name}", value)
+        with pytest.raises(ConfigError, match=f"ONELIGHT_{name} must be"):
+            _ = Config.load().limits
+
+    def test_they_survive_a_change_by_the_program(self, config_dir: Path) -> None:
+        write(config_dir, '{"limits": {"connect": 3}, "connections": 16, "repositories": []}')
+        Config.load().add(Settings("x", "local", {"root_dir": "/x"}))
+        assert (Config.load().limits, Config.load().connections) == ({"connect": 3}, 16)
+
+
 class TestSecrets:
+    def test_the_copy_of_a_file_with_comments_has_no_secret(self, config_dir: Path) -> None:
+        text = DOCUMENTED.replace('"token": ""', f'"token": "{SECRET}"').replace("# where", f"# {SECRET} where")
+        write(config_dir, text)
+        Config.load().add(Settings("x", "local", {"root_dir": "/x"}))
+        assert SECRET in (config_dir / "config.json").read_text()
+        assert (config_dir / "config.json.bak").read_text() == text.replace(SECRET, "")
+
+    def test_a_secret_that_a_server_repeats_is_not_shown(self) -> None:
+        password = "correct horse"
+        assert Settings("h", "http", {"login": "me", "password": password}).secret == password
+        basic = base64.b64encode(f"me:{password}".encode()).decode()
+        assert hide_secrets(f"403: no {password}, no Basic {basic}, no") == "403: no …, no Basic …, no"
+
+    @pytest.mark.parametrize(
+        "shown", ["9f8e7d6c5b", "9f8e7d6c5b4a39281706X", "9f8e7d6c5b4a392817069f8e7d6c5b4a39281706"]
+    )
+    def test_a_part_of_a_random_one_is_not_shown_either(self, shown: str) -> None:
+        assert Settings("f", "figshare", {"token": "9f8e7d6c5b4a39281706"}).secret
+        assert "9f8e7d6c" not in hide_secrets(f"a {shown} and {shown}")
+        assert hide_secrets("9f8e7d6") == "9f8e7d6"
+
+    def test_a_part_of_a_word_is_a_word(self) -> None:
+        assert Settings("h", "http", {"password": "repository2016"}).secret
+        assert hide_secrets("the repository, not repository2016") == "the repository, not …"
+
+    def test_a_short_one_would_be_found_in_any_word(self) -> None:
+        assert Settings("h", "http", {"password": "a"}).secret == "a"
+        assert hide_secrets("a banana") == "a banana"
+
     def test_a_secret_is_in_no_repr(self) -> None:
         from onelight.api import One
         from onelight.client import Client

@@ -184,6 +184,7 @@ class TestBadFiles:
         ],
     )
     def test_a_path_that_could_leave_the_folder_is_refused_with_its_row(self, path: str) -> None:
+        """Row D1."""
         for row in (path, f"{path}\thttps://a.org/1"):
             with pytest.raises(UnsafeData, match="row 3 of .one_root") as caught:
                 read(rows(FIRST, "", row, SECOND))
@@ -206,6 +207,7 @@ class TestBadFiles:
         ],
     )
     def test_an_address_that_is_no_data_on_the_web_is_refused_with_its_row(self, url: str) -> None:
+        """Row D5."""
         with pytest.raises(UnsafeData, match="row 2 of .one_root"):
             read(rows(SECOND, f"{FIRST}\t{url}"))
 

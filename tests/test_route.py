@@ -47,6 +47,7 @@ class TestAddresses:
         ],
     )
     def test_what_is_no_plain_web_address_is_refused(self, url: str) -> None:
+        """Row D5."""
         with pytest.raises(UnsafeData, match="is refused") as caught:
             check_url(url)
         assert SECRET not in str(caught.value)
@@ -82,6 +83,7 @@ class TestAddresses:
         ],
     )
     def test_an_index_cannot_point_into_a_private_network(self, host: str) -> None:
+        """Row D5."""
         with pytest.raises(UnsafeData, match="private network"):
             check_url(f"http://{host}/x", trusted="https://a.org/data")
 
@@ -102,6 +104,7 @@ class TestAddresses:
         check_url(url, trusted=trusted)
 
     def test_another_private_address_than_the_one_of_the_repository_is_refused(self) -> None:
+        """Row D5."""
         with pytest.raises(UnsafeData):
             check_url("http://192.168.1.6/x", trusted="http://192.168.1.5/data")
         with pytest.raises(UnsafeData):

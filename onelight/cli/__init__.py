@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from onelight.cli import cache, places, reading, rehearsal, sharing
+from onelight.cli import cache, places, reading, rehearsal, sharing, stopping
 from onelight.cli.errors import report
 from onelight.version import __version__
 
@@ -53,7 +53,24 @@ class _Commands(click.Group):
         with formatter.section("Exit codes"):
             formatter.write_text(
                 "0 all done, 1 some items failed, 2 wrong usage, 3 not found, 4 access denied, 5 try again later, "
-                "6 wrong bytes, 7 local disk, 8 refused as unsafe, 130 interrupted"
+                "6 wrong bytes, 7 local disk, 8 refused as unsafe, 130 stopped by Ctrl-C, 129 by SIGHUP, 143 by SIGTERM"
+            )
+        with formatter.section("Environment (each wins over the configuration)"):
+            formatter.write_dl(
+                [
+                    ("ONELIGHT_CONFIG_DIR", "folder of configuration and data, instead of ~/.one"),
+                    ("ONELIGHT_REPO", "current repository"),
+                    ("FIGSHARE_TOKEN", "token of figshare repositories"),
+                    ("ONELIGHT_CONNECTIONS", "most connections to one host"),
+                    ("ONELIGHT_CONNECT_TIMEOUT", "seconds to wait for a connection"),
+                    ("ONELIGHT_IDLE_TIMEOUT", "seconds of (nearly) nothing after which a connection is lost"),
+                    ("ONELIGHT_FLOOR_SPEED", "bytes a second that are nearly nothing"),
+                    ("ONELIGHT_TOTAL_TIMEOUT", "seconds for one file in all, 0 for no limit"),
+                    ("ONELIGHT_ATTEMPTS", "tries of a request without progress"),
+                    ("ONELIGHT_NO_PROGRESS", "neither bars nor lines of progress"),
+                    ("ONELIGHT_PROGRESS_INTERVAL", "seconds between those lines where there is no terminal"),
+                    ("ONELIGHT_DEBUG", "show where an error came from"),
+                ]
             )
 
 
@@ -86,23 +103,46 @@ for _group in _GROUPS.values():
 
 def main() -> None:
     """Run the command line and end the process with the exit code that tells the truth."""
+    _take_places()
+    stopping.listen()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # The name of a file need not be text: it goes out as it came in, or escaped where that cannot be shown.
             unicode = stream.encoding.lower().replace("-", "") == "utf8"
             stream.reconfigure(errors="surrogateescape" if unicode else "backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    stopping.finish()
+    for stream in (sys.stdout, sys.stderr):
+        _settle(stream)
+    sys.exit(code)
+
+
+def _take_places() -> None:
+    """Let nothing else get the numbers of streams that were closed before: what is said would land in it."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
 
 
 def run(arguments: list[str]) -> int:
     """Run the command line with these arguments and return its exit code."""
     try:
         code = cli.main(arguments, prog_name="onelight", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (BrokenPipeError, _ReaderHasEnough):
-        # Python would complain when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # what a shell shows for a program ended by SIGPIPE
     except BaseException as error:  # noqa: BLE001 - the one place where every error becomes words and a number
         return report(error, arguments)
     return code if isinstance(code, int) else 0
+
+
+def _settle(stream: Any) -> None:
+    """Let go of what a stream cannot get rid of: Python would complain at its end, with an exit code of its own."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

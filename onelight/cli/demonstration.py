@@ -20,6 +20,7 @@ from typing import Any
 
 import click
 
+from onelight.cli import stopping
 from onelight.cli.output import count, size_text
 from onelight.errors import OneError
 
@@ -144,6 +145,8 @@ def _run(*arguments: str) -> list[str]:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         exit_code = run(list(arguments))
+    if exit_code in stopping.EXIT_CODES:  # of a command, but meant is the demo
+        raise stopping.Stopped(exit_code - 128)
     lines = out.getvalue().splitlines()
     _show(lines)
     _show(err.getvalue().splitlines())

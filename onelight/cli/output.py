@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onelight.cli.errors import exit_code
+from onelight.cli.errors import exit_code, visible, without_secrets
 
 if TYPE_CHECKING:
     from onelight.transfer import Outcome
@@ -33,22 +34,35 @@ repository_option = click.option(
     "-R", "--repository", metavar="NAME", help="Repository to use, instead of the current one."
 )
 jobs_option = click.option(
-    "-j", "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, help="Files at a time."
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 64),
+    help="Most connections to one host at a time; without it ONELIGHT_CONNECTIONS or the configuration decides, "
+    "else as many are opened as help.",
 )
 
 
 def emit(row: dict[str, Any], text: str, *, as_json: bool) -> None:
-    """Print one item of the result."""
+    """Print one item of the result: as it is for a program, and without tricks for a person at a terminal."""
     if as_json:
         import json
 
         text = json.dumps(row)
+    elif sys.stdout is not None and sys.stdout.isatty():
+        text = visible(text)
     click.echo(text)
 
 
 def say(text: str) -> None:
-    """Print something for a person, which is no part of the result."""
-    click.echo(text, err=True)
+    """Print something for a person, which is no part of the result. That nobody can read it is no failure."""
+    with contextlib.suppress(OSError):
+        click.echo(visible(without_secrets(text)), err=True)
+
+
+def say_command(words: str, command: str) -> None:
+    """Say a command that can be typed as it stands: nothing in it is hidden, for nothing in it came from elsewhere."""
+    with contextlib.suppress(OSError):
+        click.echo(f"{words}: {visible(command)}", err=True)
 
 
 def count(number: int, what: str) -> str:
@@ -78,13 +92,13 @@ def size_text(size: float) -> str:
 
 
 def is_terminal() -> bool:
-    """Tell whether a person watches stderr."""
-    return sys.stderr is not None and sys.stderr.isatty() and not os.environ.get("ONELIGHT_NO_PROGRESS")
+    """Tell whether a person watches stderr, on a terminal that can be drawn on."""
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table on stderr, columns padded."""
-    cells = [list(headings), *map(list, rows)]
+    cells = [[visible(cell) for cell in row] for row in (headings, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
     for row in cells:
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -105,8 +119,8 @@ def outcome_row(action: str, outcome: Outcome) -> dict[str, Any]:
     if outcome.error is not None:
         row |= {
             "error": type(outcome.error).__name__,
-            "message": outcome.error.message,
-            "hint": outcome.error.hint or None,
+            "message": without_secrets(outcome.error.message),
+            "hint": without_secrets(outcome.error.hint) or None,
             "exit": exit_code(outcome.error),
         }
     return row
@@ -118,8 +132,8 @@ def run_exit_code(outcomes: Iterable[Outcome]) -> int:
     return 0 if not codes else codes.pop() if len(codes) == 1 else 1
 
 
-def tell_failures(outcomes: Sequence[Outcome], rerun: str) -> None:
-    """Say on stderr what failed first, and what to do."""
+def tell_failures(outcomes: Sequence[Outcome]) -> None:
+    """Say on stderr what failed first, how many more did, and what can be done about it."""
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if not failed or failed[0].error is None:
         return
@@ -128,7 +142,6 @@ def tell_failures(outcomes: Sequence[Outcome], rerun: str) -> None:
         say(f"  and {count(len(failed) - 1, 'more file')} failed")
     if failed[0].error.hint:
         say(f"hint: {failed[0].error.hint}")
-    say(f"continue with: {rerun}")
 
 
 def _show_warnings() -> None:
@@ -137,7 +150,7 @@ def _show_warnings() -> None:
 
     class Notes(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            click.echo(f"note: {record.getMessage()}", err=True)
+            say(f"note: {record.getMessage()}")
 
     logger = logging.getLogger("onelight")
     logger.handlers = [Notes(logging.WARNING)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from onelight.cli.output import (
     repository_option,
     run_exit_code,
     say,
+    say_command,
     shared_options,
     size_text,
     table,
@@ -24,6 +26,7 @@ from onelight.cli.output import (
 
 if TYPE_CHECKING:
     from onelight.api import DownloadPlan, One
+    from onelight.cli.runs import Run
     from onelight.transfer import Outcome
 
 
@@ -96,7 +99,7 @@ def list_(session: str, repository: str | None, as_json: bool) -> None:
             emit(row | {"bytes": entry.size, "md5": entry.md5}, "", as_json=True)
     else:
         for name in one.list(session):
-            click.echo(name)
+            emit({}, name, as_json=False)
     sizes = [entry.size for entry in entries if entry.size is not None]
     collections = sorted({entry.dataset.collection for entry in entries if entry.dataset})
     total = f", {size_text(sum(sizes))}" if sizes else ""
@@ -104,19 +107,21 @@ def list_(session: str, repository: str | None, as_json: bool) -> None:
 
 
 @click.command(short_help="Fetch a session, or one object of it.")
-@click.argument("session")
+@click.argument("session", required=False)
 @click.argument("dataset", metavar="[OBJECT]", required=False)
-@click.option("--dry-run", is_flag=True, help="Only say what would be fetched.")
+@click.option("--from-file", metavar="FILE", help="Fetch what this list names, one path or session a line; - is stdin.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be fetched, why, and what there is room for.")
 @click.option("--output", metavar="DIR", type=click.Path(path_type=Path), help="Folder for the data.")
 @jobs_option
 @repository_option
 @shared_options
 def download(
-    session: str,
+    session: str | None,
     dataset: str | None,
+    from_file: str | None,
     dry_run: bool,
     output: Path | None,
-    jobs: int,
+    jobs: int | None,
     repository: str | None,
     as_json: bool,
 ) -> int:
@@ -124,76 +129,123 @@ def download(
 
     OBJECT is an object (spikes), a dataset type (spikes.times) or a file name; without it, everything is fetched.
     Every file is compared with the size and md5 that the repository states before it gets its name. What is there
-    already is kept; an interrupted download, run again, continues.
+    already is kept; an interrupted download, run again, continues. Ctrl-C ends it in good order, twice at once.
+
+    What failed is written to a list, and the last line says the command that fetches only that.
 
     \b
     Examples:
       onelight download nicklab/Subjects/Cori/2016-12-14/001 spikes
       onelight download nicklab/Subjects/Cori/2016-12-14/001 --dry-run
+      onelight search trials | onelight download --from-file -
     """
-    import shlex
-
     from onelight.api import One
-    from onelight.cli.progress import watch
+    from onelight.cli.runs import read_list, run, tell_stop
 
+    if (session is None) == (from_file is None):
+        msg = "give a SESSION, or a list with --from-file; one of the two"
+        raise click.UsageError(msg)
     one = One(repository)
-    plan = one.plan_download(session, dataset, output=output)
+    if from_file is not None:
+        plan = one.plan_paths(read_list(from_file), output=output)
+    else:
+        plan = one.plan_download(str(session), dataset, output=output)
     if dry_run:
-        _show_plan(plan, as_json=as_json)
-        return 0
-    begun = time.monotonic()
-    with watch("Downloading") as progress:
-        outcomes = one.run_download(plan, parallel=jobs, progress=progress)
-    for outcome in outcomes:
+        return _show_plan(plan, as_json=as_json)
+    ran = run("Downloading", lambda watcher: one.run_download(plan, parallel=jobs, progress=watcher))
+    for outcome in ran.outcomes:
         if outcome.error is None or as_json:
             emit(outcome_row("download", outcome), str(outcome.target), as_json=as_json)
-    seconds = time.monotonic() - begun
-    code = run_exit_code(outcomes)
-    _summarise(outcomes, seconds)
+    again = _Again(plan, ran, from_file, one.repository.name, output)
+    command = ["onelight", "download", *([session] if session else []), *([dataset] if dataset else [])]
+    command += ["--output", str(output)] if output else []
+    command += ["-R", repository] if repository else []
+    next_ = again.command(command)
+    ran.tell("fetched")
+    _tell_how_sure(ran.outcomes)
     if as_json:
-        summary = {"action": "summary", "files": len(outcomes), "seconds": round(seconds, 3), "exit": code}
-        emit(summary | _counts(outcomes), "", as_json=True)
-    command = ["onelight", "download", session, *([dataset] if dataset else [])]
-    command += [*(["--output", str(output)] if output else []), *(["-R", repository] if repository else [])]
-    tell_failures(outcomes, shlex.join(command))
-    return code
+        emit(ran.summary() | ({"next": next_} if next_ else {}), "", as_json=True)
+    tell_failures(ran.outcomes)
+    if ran.stopped:
+        tell_stop(ran, len(again.asked), "fetched", next_)
+    elif next_:
+        say_command("fetch only what failed", next_)
+    return ran.exit_code
 
 
-def _show_plan(plan: DownloadPlan, *, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """How to go on after a download."""
+
+    plan: DownloadPlan
+    ran: Run
+    from_file: str | None
+    repository: str
+    output: Path | None
+
+    @property
+    def asked(self) -> list[str]:
+        """Every path that was asked for."""
+        return [step.entry.path for step in self.plan.steps] + [outcome.path for outcome in self.plan.absent]
+
+    def command(self, same: list[str]) -> str:
+        """Return the command that does what is left, with the list that it needs; empty where nothing is left.
+
+        Parameters
+        ----------
+        same : list of str
+            The same command once more, but for the list it was given.
+        """
+        from onelight.cli.runs import drop_list, keep_list
+
+        if self.ran.stopped and self.from_file != "-":  # what is whole is kept without a request
+            return shlex.join(same + (["--from-file", self.from_file] if self.from_file else []))
+        good = {outcome.path for outcome in self.ran.outcomes if outcome.error is None}
+        left = [path for path in self.asked if path not in good]
+        if not left:
+            drop_list(self.asked, self.plan.folder, self.from_file)
+            return ""
+        kept = keep_list(self.asked, left, self.plan.folder, self.from_file)
+        if kept is None:
+            return shlex.join(same + (["--from-file", self.from_file] if self.from_file else []))
+        command = ["onelight", "download", "--from-file", str(kept), "-R", self.repository]
+        return shlex.join(command + (["--output", str(self.output)] if self.output else []))
+
+
+def _show_plan(plan: DownloadPlan, *, as_json: bool) -> int:
+    """Say what would be fetched, why, how many bytes that is, and how much room there is for it."""
     import shutil
 
     fetches = plan.fetches
     for step in fetches:
         row = {"action": "download", "path": step.entry.path, "file": str(step.target), "status": "planned"}
         emit(row | {"bytes": step.entry.size, "why": step.why}, str(step.target), as_json=as_json)
+    if as_json:
+        for outcome in plan.absent:
+            emit(outcome_row("download", outcome), "", as_json=True)
     known = sum(step.entry.size or 0 for step in fetches)
     unknown = sum(step.entry.size is None for step in fetches)
     existing = next(folder for folder in (plan.folder, *plan.folder.parents) if folder.is_dir())
-    sizes = size_text(known) + (f" and {count(unknown, 'file')} of unknown size" if unknown else "")
-    free = size_text(shutil.disk_usage(existing).free)
-    say(f"dry run: would fetch {len(fetches):,} of {count(len(plan.steps), 'file')}, {sizes} (free: {free})")
+    free = shutil.disk_usage(existing).free
+    code = run_exit_code(plan.absent)
     if fetches:
         rows = [
             (step.entry.below, "?" if step.entry.size is None else size_text(step.entry.size), step.why)
             for step in fetches
         ]
         table(("FILE", "SIZE", "WHY"), rows)
+    sizes = size_text(known) + (f" and {count(unknown, 'file')} of unknown size" if unknown else "")
+    say(f"dry run: would fetch {len(fetches):,} of {count(len(plan.steps), 'file')}, {sizes}, into {plan.folder}")
+    say(f"  room on that disk: {size_text(free)}" + ("; this is not enough" if known > free else ""))
+    if as_json:
+        summary = {"action": "summary", "dry_run": True, "files": len(fetches), "keep": len(plan.steps) - len(fetches)}
+        summary |= {"bytes": known, "unknown": unknown, "folder": str(plan.folder), "free": free, "exit": code}
+        emit(summary, "", as_json=True)
+    tell_failures(plan.absent)
+    return code
 
 
-def _counts(outcomes: list[Outcome]) -> dict[str, int]:
-    counts = {"ok": 0, "notneeded": 0, "error": 0, "bytes": 0}
-    for outcome in outcomes:
-        counts[outcome.status.value] += 1
-        counts["bytes"] += outcome.size if outcome.status.value == "ok" else 0
-    return counts
-
-
-def _summarise(outcomes: list[Outcome], seconds: float) -> None:
-    counts = _counts(outcomes)
-    say(
-        f"{count(counts['ok'], 'file')} fetched ({size_text(counts['bytes'])} in {seconds:.1f} s), "
-        f"{counts['notneeded']:,} already there, {counts['error']:,} failed"
-    )
+def _tell_how_sure(outcomes: list[Outcome]) -> None:
     sure = {
         "size": "compared by size only: the repository states no md5",
         "no": "not verified: nobody states size or md5",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,8 @@ from onelight.cli.output import (
     jobs_option,
     outcome_row,
     repository_option,
-    run_exit_code,
     say,
+    say_command,
     shared_options,
     size_text,
     tell_failures,
@@ -87,7 +86,7 @@ def upload(
     dry_run: bool,
     limit: int | None,
     allow_partial: bool,
-    jobs: int,
+    jobs: int | None,
     repository: str | None,
     as_json: bool,
 ) -> int:
@@ -104,7 +103,7 @@ def upload(
     import shlex
 
     from onelight.api import One
-    from onelight.cli.progress import watch
+    from onelight.cli.runs import run, tell_stop
 
     one = One(repository)
     plan = one.plan_upload(root, limit=limit, allow_partial=allow_partial)
@@ -115,30 +114,31 @@ def upload(
             row = {"action": "upload", "path": step.entry.path, "status": "planned", "bytes": step.entry.size}
             emit(row | {"why": step.why}, step.entry.path, as_json=as_json)
         return 0
-    begun = time.monotonic()
-    with watch("Uploading") as progress:
-        outcomes = one.run_upload(plan, parallel=jobs, progress=progress)
+    ran = run("Uploading", lambda watcher: one.run_upload(plan, parallel=jobs, progress=watcher))
+    outcomes = ran.outcomes
     for outcome in outcomes:
         if as_json or outcome.status.value == "ok":
             emit(outcome_row("upload", outcome), outcome.path, as_json=as_json)
-    seconds = time.monotonic() - begun
-    code = run_exit_code(outcomes)
-    sent = sum(outcome.status.value == "ok" for outcome in outcomes)
-    kept = sum(outcome.status.value == "notneeded" for outcome in outcomes)
-    failed = len(outcomes) - sent - kept
-    size = sum(outcome.size for outcome in outcomes if outcome.status.value == "ok")
-    say(f"{count(sent, 'file')} sent ({size_text(size)} in {seconds:.1f} s), {kept:,} already there, {failed:,} failed")
+    code = ran.exit_code
+    is_whole = not ran.failed and not ran.stopped
+    ran.tell("sent")
     unsure = sum(outcome.status.value == "ok" and outcome.verified.value != "md5" for outcome in outcomes)
     if unsure:
         code = code or 5  # nothing is wrong yet, and nothing is sure
         say(f"  {count(unsure, 'file')} not confirmed by the repository yet; run the same command again later")
     if as_json:
-        summary = {"action": "summary", "ok": sent, "notneeded": kept, "error": failed, "bytes": size}
-        emit(summary | {"seconds": round(seconds, 3), "index": not failed, "exit": code}, "", as_json=True)
-    if failed:
+        emit(ran.summary() | {"index": is_whole, "exit": code}, "", as_json=True)
+    if ran.failed or len(outcomes) < len(plan.steps):
         say("the index was not written: readers see what they saw before")
-    command = ["onelight", "upload", str(root), *(["--allow-partial"] if allow_partial else [])]
-    tell_failures(outcomes, shlex.join([*command, *(["-R", repository] if repository else [])]))
+    elif ran.stopped:
+        say("every file was sent; whether the index was written is not known")
+    options = [*(["--allow-partial"] if allow_partial else []), *(["-R", repository] if repository else [])]
+    command = shlex.join(["onelight", "upload", str(root), *options])
+    tell_failures(outcomes)
+    if ran.stopped:
+        tell_stop(ran, len(plan.steps), "sent", command)
+    elif ran.failed:
+        say_command("send only what failed", command)
     return code
 
 

@@ -18,6 +18,7 @@ from onelight.index import Entry
 from onelight.transfer import Ledger, leftovers, partial
 from onelight.transfer.leftovers import find_leftovers, remove
 from onelight.transfer.partial import Partial
+from onelight.transfer.place import Folders
 
 SESSION = "lab/Subjects/Cori/2016-12-14/001/alf"
 Run = Callable[..., Any]
@@ -31,14 +32,16 @@ def data(add_repository: Callable[..., str], config_dir: Path) -> Path:
     return folder
 
 
+def partial_of(target: Path) -> Partial:
+    return Partial(Folders(target.parent).of(target.name), target.name, "10 md5")
+
+
 def begin(target: Path, content: bytes = b"12345") -> Partial:
     """Return a partial file that this process works on."""
-    begun = Partial(target, "10 md5")
+    begun = partial_of(target)
     begun.claim()
-    assert begun.stream is not None
-    begun.stream.write(content)
-    begun.stream.flush()
-    begun.remember({"etag": '"a"'})
+    begun.write(0, [content])
+    begun.remember('"a"', 10)
     return begun
 
 
@@ -48,10 +51,11 @@ def of_a_dead_process(target: Path) -> list[Path]:
         pass
     begun = begin(target)
     begun._close()
-    name = begun.path.name.replace(f"-{os.getpid()}-", f"-{ended.pid}-")
-    moved = [begun.path.with_name(name), begun.path.with_name(name).with_suffix(".json")]
-    begun.path.rename(moved[0])
-    begun.path.with_suffix(".json").rename(moved[1])
+    path = Path(begun.path)
+    moved = [path.with_name(path.name.replace(f"-{os.getpid()}-", f"-{ended.pid}-"))]
+    moved.append(moved[0].with_suffix(".json"))
+    path.rename(moved[0])
+    path.with_suffix(".json").rename(moved[1])
     return sorted(moved)
 
 
@@ -73,13 +77,15 @@ def test_an_unknown_repository_is_not_found(onelight: Run, command: str) -> None
 
 
 def test_the_files_of_a_killed_process_and_those_that_were_let_go_are_removed(onelight: Run, data: Path) -> None:
+    """Row L3."""
     left = of_a_dead_process(data / SESSION / "spikes.times.npy")
     begin(data / SESSION / "trials.intervals.npy").release()
     left = sorted([*left, *(data / SESSION).glob(".trials.*")])
     assert len(left) == 4
+    size = sum(path.stat().st_size for path in left)
     cleaned = onelight("cache", "gc")
     assert (cleaned.code, [Path(line) for line in cleaned.lines]) == (0, left)
-    assert f"removed 4 partial files (44 B) in {data}" in cleaned.err
+    assert f"removed 4 partial files ({size} B) in {data}" in cleaned.err
     assert everything(data) == []
     again = onelight("cache", "gc")
     assert (again.code, again.out) == (0, "")
@@ -87,6 +93,7 @@ def test_the_files_of_a_killed_process_and_those_that_were_let_go_are_removed(on
 
 
 def test_what_a_living_process_works_on_stays_and_it_can_go_on(onelight: Run, data: Path) -> None:
+    """Row L8."""
     begun = begin(data / SESSION / "spikes.times.npy")
     cleaned = onelight("cache", "gc")
     assert (cleaned.code, cleaned.out) == (0, "")
@@ -97,6 +104,7 @@ def test_what_a_living_process_works_on_stays_and_it_can_go_on(onelight: Run, da
 
 
 def test_what_another_machine_works_on_stays_for_six_hours(onelight: Run, data: Path) -> None:
+    """Row L8."""
     far = data / SESSION / f".spikes.times.npy.{'0' * 8}.{'f' * 12}-1-{'0' * 8}.part"
     far.write_bytes(b"12345")
     assert onelight("cache", "gc").out == ""
@@ -176,8 +184,8 @@ def test_one_repository_at_a_time(onelight: Run, data: Path) -> None:
 def test_a_file_that_is_taken_over_meanwhile_is_left_to_its_new_owner(data: Path) -> None:
     of_a_dead_process(data / SESSION / "spikes.times.npy")
     found = find_leftovers(data)
-    owner = Partial(data / SESSION / "spikes.times.npy", "10 md5")
-    assert owner.claim() == {"etag": '"a"'}
+    owner = partial_of(data / SESSION / "spikes.times.npy")
+    assert owner.claim().etag == '"a"'
     assert [remove(each) for each in found] == [False, False]
     assert owner.is_own()
     owner.discard()
@@ -232,6 +240,7 @@ def test_after_the_partial_file_is_gone_a_download_begins_anew(
 
 
 def test_names_in_json_are_text(onelight: Run, data: Path) -> None:
+    """Row D4."""
     begin(data / SESSION / "café\n.times.npy").release()
     assert all("café\n" in json.loads(line)["file"] for line in onelight("cache", "gc", "--json").lines[:-1])
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from onelight.api import write_index
+from onelight.cli import cli
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SESSION = "nicklab/Subjects/Cori/2016-12-14/001"
@@ -122,3 +126,58 @@ def test_the_installed_command_and_the_module_are_the_same(
         pytest.skip("the package is not installed")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith("*local: local")
+
+
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+
+
+def lines_of_readme() -> list[str]:
+    """Return every command of the README with its options: those on lines of their own, in pipes, and in the text."""
+    lines = re.findall(r"^    (.*onelight .*)$", README, re.MULTILINE)
+    typed = [part.strip() for line in lines for part in re.split(r" \| | && ", re.sub(r"  +#.*", "", line))]
+    quoted = re.findall(r"`(onelight [^`]*)`", README)
+    return sorted({text for text in (*typed, *quoted) if text.startswith("onelight ") and "…" not in text})
+
+
+@pytest.mark.parametrize("line", lines_of_readme())
+def test_every_command_and_option_in_the_readme_exists(line: str) -> None:
+    words = shlex.split(line.replace("[", "").replace("]", ""))[1:]
+    command: click.Command = cli
+    while isinstance(command, click.Group) and words and words[0].islower():
+        name = words.pop(0)
+        assert name in command.commands, f"`{line}` names '{name}', which is no command"
+        command = command.commands[name]
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("-") and word != "-"} <= known
+
+
+def test_options_named_beside_a_command_exist() -> None:
+    rows = re.findall(r"^\| (`onelight [^|]*) \|(.*)\|$", README, re.MULTILINE)
+    assert len(rows) >= 12
+    for names, text in rows:
+        known: set[str] = set()
+        for name, below in re.findall(r"`onelight ([a-z-]+)(?: ([a-z]+))?", names):
+            command = cli.commands[name]
+            if isinstance(command, click.Group):
+                command = command.commands[below]
+            known |= {option for parameter in command.params for option in parameter.opts}
+        assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text)) <= known, names
+
+
+def test_the_configuration_in_the_readme_is_one_and_has_the_defaults(config_dir: Path) -> None:
+    from onelight.client import Limits
+    from onelight.config import LIMITS, Config
+
+    block = re.search(r"```\n(\{\n.*?\n\})\n```", README, re.DOTALL)
+    assert block is not None
+    config_dir.mkdir()
+    (config_dir / "config.json").write_text(block[1], encoding="utf-8")
+    config = Config.load()
+    assert config.connections == 16
+    assert Limits(**config.limits) == Limits()
+    assert set(config.limits) == set(LIMITS)
+
+
+def test_every_variable_of_the_environment_is_in_the_readme() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in (CHECKOUT / "onelight").rglob("*.py"))
+    assert {name for name in re.findall(r"ONELIGHT_[A-Z_]*[A-Z]", code) if f"`{name}`" not in README} == set()

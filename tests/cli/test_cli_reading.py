@@ -142,7 +142,8 @@ class TestDownload:
         assert planned.code == 0
         assert "dry run: would fetch" in planned.err
         assert not list(config_dir.rglob("*.npy"))
-        rows = onelight("download", SESSION, "spikes", "--dry-run", "--json").rows
+        *rows, summary = onelight("download", SESSION, "spikes", "--dry-run", "--json").rows
+        assert summary["files"] == len(rows)
         assert {row["status"] for row in rows} == {"planned"}
         assert [row["file"] for row in rows] == planned.lines
         onelight("download", SESSION, "spikes")
@@ -180,7 +181,7 @@ class TestDownload:
         assert failed.code == 3
         assert [Path(line).name for line in failed.lines] == ["wheelMoves.intervals.npy"]
         assert "wheelMoves.type.npy" in failed.err
-        assert f"continue with: onelight download {SESSION} wheelMoves" in failed.err
+        assert "fetch only what failed: onelight download --from-file " in failed.err
         *rows, summary = onelight("download", SESSION, "wheelMoves", "--json").rows
         assert sorted(row["status"] for row in rows) == ["error", "notneeded"]
         assert (summary["error"], summary["exit"]) == (1, 3)
@@ -198,6 +199,7 @@ class TestDownload:
         assert not list(config_dir.rglob("*.npy"))
 
     def test_a_disk_that_cannot_be_written_is_told_as_such(self, onelight: Run, web: Any, tmp_path: Path) -> None:
+        """Row L2."""
         (tmp_path / "file").write_text("in the way")
         failed = onelight("download", SESSION, "wheelMoves", "--output", tmp_path / "file" / "data")
         assert (failed.code, failed.out) == (7, "")
@@ -217,6 +219,7 @@ class TestDownload:
     def test_a_hostile_index_is_refused_as_unsafe(
         self, onelight: Run, web: Any, data_root: Path, config_dir: Path, row: str
     ) -> None:
+        """Rows D1 and D5."""
         (data_root / ".one_root").write_text(f"{SESSION}/alf/spikes.times.npy\n{row}\n")
         for command in (["search"], ["download", SESSION]):
             refused = onelight(*command)

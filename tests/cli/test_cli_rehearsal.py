@@ -24,10 +24,13 @@ A_DISK_THAT_CHANGES_A_BYTE = """
 import os
 from pathlib import Path
 replace = os.replace
-def spoiled(source, target):
-    replace(source, target)
+def spoiled(source, target, *, src_dir_fd=None, dst_dir_fd=None):
+    replace(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
     if Path(target).name == "spikes.depths.npy" and Path(source).suffix == ".part":
-        Path(target).write_bytes(Path(target).read_bytes()[:-1] + b"!")
+        handle = os.open(target, os.O_RDWR, dir_fd=dst_dir_fd)
+        os.lseek(handle, -1, os.SEEK_END)
+        os.write(handle, b"!")
+        os.close(handle)
 os.replace = spoiled
 """
 

@@ -1497,17 +1497,15 @@ def instead(fault: Fault) -> Callable[[Exchange], bool]:
 
 def test_n30_all_pages_are_one_list(article: Article) -> None:
     assert article.ids() == names(ALL)
-    assert article.listing.pages == [1, 2]
+    assert article.listing.pages == [1, 2] * 2, "read until it comes out the same twice"
 
 
-@pytest.mark.xfail(strict=True, reason="it is taken once, and that is not reported")
 def test_n30_a_page_that_comes_twice_is_taken_once_and_that_is_reported(article: Article) -> None:
     article.listing.rows = [*ALL[:PAGE], *ALL]  # the second page repeats the first
     assert article.ids() == names(ALL)
     assert any("twice" in remark or "repeat" in remark for remark in article.repository.refresh().remarks)
 
 
-@pytest.mark.xfail(strict=True, reason="the list is read on and on")
 def test_n30_a_page_that_comes_for_ever_ends(article: Article) -> None:
     def first(exchange: Exchange) -> bool:
         if len(article.listing.pages) > 8:
@@ -1524,9 +1522,6 @@ def test_n30_a_page_that_comes_for_ever_ends(article: Article) -> None:
     assert len(article.listing.pages) <= 4
 
 
-NO_HINT = pytest.mark.xfail(strict=True, reason="the error has no hint")
-
-
 @pytest.mark.parametrize(
     "fault",
     [
@@ -1535,7 +1530,7 @@ NO_HINT = pytest.mark.xfail(strict=True, reason="the error has no hint")
         said(b""),
         said(json.dumps(ALL[PAGE:]).encode()[:5000]),
         cut(1000),
-        pytest.param(said(b'{"message": "sorry"}'), marks=NO_HINT),
+        said(b'{"message": "sorry"}'),
         said(b'[{"id": 1}]'),
         said(b"[null]"),
     ],
@@ -1559,7 +1554,7 @@ def test_n30_a_page_that_fails_once_is_asked_for_again(article: Article) -> None
 
     article.listing.before[2] = once
     assert article.ids() == names(ALL)
-    assert article.listing.pages == [1, 2, 2]
+    assert article.listing.pages == [1, 2, 2, 1, 2]
 
 
 def test_n30_a_file_that_is_added_meanwhile_makes_no_other_twice(article: Article) -> None:
@@ -1573,7 +1568,6 @@ def test_n30_a_file_that_is_added_meanwhile_makes_no_other_twice(article: Articl
     assert set(names(ALL)) <= set(found)
 
 
-@pytest.mark.xfail(strict=True, reason="one file is missing, and nothing tells")
 def test_n30_a_file_that_is_removed_meanwhile_hides_no_other(article: Article) -> None:
     def remove(_: Exchange) -> bool:
         if article.listing.rows[0] is ALL[0]:
