@@ -34,6 +34,7 @@ from onelight.transfer.digest import Digest
 from onelight.transfer.outcome import Progress, Verified
 from onelight.transfer.partial import Partial
 from onelight.transfer.pieces import Pieces, Span, span_for
+from onelight.transfer.place import DISK_FULL
 
 #: Bytes; from here on a file is asked for in pieces, so that several connections can share it.
 LARGE = 64 << 20
@@ -454,11 +455,12 @@ def disk_error(error: OSError, target: Path) -> OneError:
     """Say what an error of the local disk means."""
     if isinstance(error, OneError):
         return error
-    full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1))
+    full = error.errno in DISK_FULL - {errno.EROFS}
     reason = "the disk is full" if full else (error.strerror or str(error))
-    return NoSpace(
-        f"{target} cannot be written: {reason}", hint="Make room, or choose another folder; the same command continues"
-    )
+    hint = "Make room, or choose another folder; the same command continues"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        hint = "Let this process open more files (ulimit -n), or use fewer connections (-j); the same command continues"
+    return NoSpace(f"{target} cannot be written: {reason}", hint=hint)
 
 
 def _is_page(entry: Entry, data: bytes) -> bool:

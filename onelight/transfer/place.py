@@ -37,6 +37,8 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _FILE = os.O_RDWR | _NO_LINK | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 # Folders that are kept open: macOS lets a process have 256 files of all kinds.
 _OPEN = 32
+#: Errors that mean that the disk takes nothing more: of the disk, of a user's share of it, or of both.
+DISK_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EROFS})
 # Up to so many files or folders are flushed each for itself rather than with all else that waits for the disk.
 _FEW = 16
 
@@ -52,11 +54,12 @@ class Folder:
         The open folder.
     """
 
-    __slots__ = ("__weakref__", "_handle", "path")
+    __slots__ = ("__weakref__", "_device", "_handle", "path")
 
     def __init__(self, path: str, handle: int | None) -> None:
         self.path = path
         self._handle = handle
+        self._device = -1
 
     def __del__(self) -> None:
         self.close()
@@ -118,7 +121,9 @@ class Folder:
 
     def device(self) -> int:
         """Return the number of the file system that it is on."""
-        return os.stat(self.path if self._handle is None else self._handle).st_dev
+        if self._device < 0:
+            self._device = os.stat(self.path if self._handle is None else self._handle).st_dev
+        return self._device
 
     def _at(self, name: str) -> str:
         return name if self._handle is not None else os.path.join(self.path, name)

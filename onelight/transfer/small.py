@@ -19,6 +19,7 @@ import hashlib
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -29,14 +30,17 @@ from onelight.repository import Repository
 from onelight.transfer.ledger import Ledger
 from onelight.transfer.outcome import Outcome, Progress, Status, Verified
 from onelight.transfer.partial import own_name
-from onelight.transfer.place import Folder, Folders, flush
+from onelight.transfer.place import DISK_FULL, Folder, Folders, flush
 from onelight.transfer.plan import Fetch
 
 #: Bytes; a larger file is worth a thread of its own, and continuing.
 SMALL = 1 << 20
-# Bytes; up to so many are compared and written by the thread of the client, if one takes less than so many seconds.
+# Bytes; up to so many are compared and written by the thread of the client, if that takes less than so many seconds,
+# which is the middle of the last few; where it takes longer one of so many is tried all the same.
 _AT_ONCE = 1 << 16
-_SLOW = 0.001
+_SLOW = 0.002
+_LAST_FEW = 9
+_TRIED = 32
 _BATCH_FILES = 256
 _BATCH_BYTES = 32 << 20
 _BATCH_FOLDERS = 32
@@ -96,7 +100,8 @@ class SmallFiles:
         self._leave = leave
         self._failed = 0
         self._refused = False
-        self._cost = 0.0
+        self._costs: deque[float] = deque(maxlen=_LAST_FEW)
+        self._handed_on = 0
         self._began = 0.0
         self._batch: list[_Written] = []
         self._batch_size = 0
@@ -166,18 +171,26 @@ class SmallFiles:
             # What is refused for good at its only address need not be asked for once more.
             refused = answer if is_last and answer is not None and answer.status in _REFUSED else None
             self._hand_back(step, refused)
-        elif len(body) <= _AT_ONCE and self._cost < _SLOW:
+        elif len(body) <= _AT_ONCE and self._is_quick():
+            began = time.perf_counter()
             self._store(step, body)
+            self._costs.append(time.perf_counter() - began)
         else:
+            self._handed_on += 1
             with self._change:
                 self._working += 1
             self._pool.submit(self._guard, self._store, step, body)
+
+    def _is_quick(self) -> bool:
+        """Tell whether the disk takes a small file at once; one of a network may take several milliseconds."""
+        if len(self._costs) < _LAST_FEW or self._handed_on % _TRIED == _TRIED - 1:
+            return True
+        return sorted(self._costs)[_LAST_FEW // 2] < _SLOW
 
     # In either
 
     def _store(self, step: Fetch, body: bytes) -> None:
         """Compare one file and write it under a partial name; what the disk refuses is told by the thorough way."""
-        began = time.perf_counter()
         if hashlib.md5(body).hexdigest() != step.entry.md5:
             self._failed += 1
             self._hand_back(step)
@@ -193,14 +206,15 @@ class SmallFiles:
                 os.close(handle)
             if not whole:
                 folder.remove(part)
-        except (OSError, OneError):
-            whole, self._refused = False, True
+        except OneError:
+            whole = False
+        except OSError as error:
+            whole, self._refused = False, error.errno in DISK_FULL
         if not whole:
             self._hand_back(step)
             return
         self._failed = 0
         self._add(_Written(step, folder, part, name))
-        self._cost += 0.1 * (time.perf_counter() - began - self._cost)
 
     def _add(self, written: _Written) -> None:
         with self._change:
