@@ -255,7 +255,8 @@ class Incoming:
         """Look at the end of an answer: it may have ended early, or the server may have less than is here."""
         span = stream.span
         if response.status == 416:
-            if self._copy.size is None and response.headers.get("content-range") == f"bytes */{span.at}" and span.at:
+            same = self.entry.md5 is not None or response.headers.get("etag") == self._copy.etag
+            if same and self._copy.size is None and response.headers.get("content-range") == f"bytes */{span.at}":
                 self._copy, self._ended = replace(self._copy, size=span.at), True
                 return  # all of it had come, but not the word that it was all
             raise SizeMismatch(f"{redact(response.url)} has fewer bytes than were here already")
