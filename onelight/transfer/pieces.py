@@ -81,8 +81,10 @@ class Pieces:
         if span.is_whole or span not in self._spans:
             self._forget()
         elif span.end is None or span is self._spans[-1]:
-            self._spans.remove(span)
+            # What came of it stays known: otherwise the span before it would be the last, and be taken again with it.
+            self._spans[-1:] = [Span(span.start, span.at, span.at)] if span.at > span.start else []
             self._next = span.at
+            self._forget()
         else:
             place = self._spans.index(span)
             rest = Span(span.at, span.end, span.at)

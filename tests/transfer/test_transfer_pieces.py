@@ -183,7 +183,7 @@ def test_after_a_kill_islands_are_not_taken_for_a_beginning(
 # Bookkeeping
 
 
-@settings(suppress_health_check=list(HealthCheck), deadline=None)
+@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=120)
 @given(st.data())
 def test_each_byte_is_fetched_once_whoever_gives_up(data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 60))
