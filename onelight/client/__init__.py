@@ -25,6 +25,7 @@ from onelight.client.answers import (
     Response,
     Walled,
     raise_for_status,
+    raise_for_want_of_data,
     refuse_redirect,
     retry_after,
     server_message,
@@ -47,6 +48,7 @@ __all__ = [
     "Walled",
     "Wanted",
     "raise_for_status",
+    "raise_for_want_of_data",
     "retry_after",
     "server_message",
 ]
@@ -186,14 +188,7 @@ class Client:
         """
         response = self._follow("GET", route, headers or {}, None, sink)
         if response.status not in (200, 206) and not (response.status == 416 and headers):
-            raise_for_status(response, "GET")
-            challenge = response.headers.get("x-amzn-waf-action")
-            reason = f", a firewall's {challenge} for browsers" if challenge else ""
-            kind = Challenged if challenge or response.status == 202 else TransferError
-            raise kind(
-                f"{redact(response.url)} answered {response.status} without data{reason}",
-                hint="Try again later, or from another network; tell whoever shares the repository",
-            )
+            raise_for_want_of_data(response)
         return response
 
     def gather(self, wanted: Iterable[Wanted | None]) -> None:

@@ -10,9 +10,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timezone
-from typing import Any
+from typing import Any, NoReturn
 
-from onelight.errors import AccessDenied, NotFound, QuotaExceeded, RateLimited, RepositoryError, Unreachable
+from onelight.errors import (
+    AccessDenied,
+    NotFound,
+    QuotaExceeded,
+    RateLimited,
+    RepositoryError,
+    TransferError,
+    Unreachable,
+)
 from onelight.route import redact
 
 MAX_ERROR_BODY = 64 * 1024
@@ -82,6 +90,18 @@ def raise_for_status(response: Response, method: str) -> None:
     if status in (413, 507):
         raise QuotaExceeded(message, hint="Make room on the server, or share fewer or smaller files")
     raise RepositoryError(f"{message} (to {method})", hint="Check the address of this repository")
+
+
+def raise_for_want_of_data(response: Response) -> NoReturn:
+    """Raise the error that fits an answer to a download that brings no data."""
+    raise_for_status(response, "GET")
+    challenge = response.headers.get("x-amzn-waf-action")
+    reason = f", a firewall's {challenge} for browsers" if challenge else ""
+    kind = Challenged if challenge or response.status == 202 else TransferError
+    raise kind(
+        f"{redact(response.url)} answered {response.status} without data{reason}",
+        hint="Try again later, or from another network; tell whoever shares the repository",
+    )
 
 
 def _phrase(status: int) -> str:

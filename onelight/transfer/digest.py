@@ -120,7 +120,7 @@ class Digest:
                         self._change.wait()
                     if self._ended:
                         return
-                    end = min(self._given, self._length + 8 * _BLOCK)
+                    end = min(self._given, self._marked + STEP)
                 self._read_to(end)
                 if self._length >= self._marked + STEP or time.monotonic() > self._marked_at + _SECONDS:
                     self._mark(self._length, self._md5.hexdigest())

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from onelight import threads
 from onelight.checksum import BLOCK
-from onelight.client import Challenged, Client, NoConnection, Response, Walled, raise_for_status
+from onelight.client import Challenged, Client, NoConnection, Response, Walled, raise_for_want_of_data
 from onelight.errors import (
     AccessDenied,
     ChecksumMismatch,
@@ -363,7 +363,7 @@ def _ask(client: Client, route: Route, incoming: Incoming, stream: Stream) -> No
 
 def _refuse(entry: Entry, answer: Response) -> None:
     try:
-        raise_for_status(answer, "GET")
+        raise_for_want_of_data(answer)
     except OneError as error:
         raise _summary(entry, [error]) from None
 

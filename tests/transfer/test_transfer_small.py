@@ -153,7 +153,8 @@ def test_names_that_cannot_be_made_durable_are_told(server, tmp_path, monkeypatc
     assert "could not be flushed" in str(outcomes[0].error)
 
 
-def test_what_is_refused_for_good_is_not_asked_twice(server, tmp_path):
-    server.faults["/o07.data.npy"] = [status(404)]
+@pytest.mark.parametrize("fault", [status(404), status(403)])
+def test_what_is_refused_for_good_is_not_asked_twice(server, tmp_path, fault):
+    server.faults["/o07.data.npy"] = [fault]
     fetch(wanted(server), tmp_path)
     assert len(server.requests) == len(CONTENT)
