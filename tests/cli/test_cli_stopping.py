@@ -120,7 +120,8 @@ def test_after_two_signals_the_next_run_goes_on(web: WebServer, config_dir: Path
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=30)
-    assert process.returncode in {130, 143}
+    # The last: it was at its very end already, where Python answers no signal any more, and the system does.
+    assert process.returncode in {130, 143, -signal.SIGTERM}
     assert "Traceback" not in err
     assert not (folder / SESSION / "alf" / "spikes.big.npy").exists()
     web.faults.clear()
