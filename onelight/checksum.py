@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from onelight.errors import Interrupted
@@ -11,7 +12,7 @@ from onelight.errors import Interrupted
 BLOCK = 1 << 20
 
 
-def md5_of(path: Path, stopped: threading.Event | None = None) -> str:
+def md5_of(path: Path, stopped: threading.Event | None = None, told: Callable[[int], None] | None = None) -> str:
     """Return the md5 of a file in hexadecimal, read block by block.
 
     Parameters
@@ -20,6 +21,8 @@ def md5_of(path: Path, stopped: threading.Event | None = None) -> str:
         The file.
     stopped : threading.Event, optional
         Set from another thread, it ends the reading.
+    told : callable, optional
+        Told of the bytes of each block.
 
     Raises
     ------
@@ -30,6 +33,8 @@ def md5_of(path: Path, stopped: threading.Event | None = None) -> str:
     with path.open("rb") as stream:
         while block := stream.read(BLOCK):
             md5.update(block)
+            if told is not None:
+                told(len(block))
             if stopped is not None and stopped.is_set():
                 raise Interrupted("the reading of local files was stopped")
     return md5.hexdigest()

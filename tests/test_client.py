@@ -931,3 +931,19 @@ def test_one_who_was_asked_for_patience_makes_the_others_wait_too(server: WebSer
     client.request("GET", server.url + "/other")
     assert time.monotonic() - begun >= 1
     first.join()
+
+
+def test_the_limit_of_all_time_counts_the_repetitions_too(server: WebServer) -> None:
+    server.faults["/hello"] = [silence]
+    begun = time.monotonic()
+    with (
+        Client(limits=Limits(idle=30, total=0.6, attempts=50, pause=0.01)) as client,
+        pytest.raises(Unreachable),
+    ):
+        client.request("GET", f"{server.url}/hello")
+    assert 0.5 < time.monotonic() - begun < 1.5
+    server.faults["/hello"] = [servers.status(500)]
+    begun = time.monotonic()
+    with Client(limits=Limits(total=0.5, attempts=1000, pause=0.05)) as client, pytest.raises(Unreachable):
+        client.request("GET", f"{server.url}/hello")
+    assert 0.4 < time.monotonic() - begun < 2.5

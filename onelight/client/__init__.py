@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 from urllib.parse import urljoin, urlsplit
 
@@ -47,6 +47,7 @@ __all__ = [
     "Sink",
     "Walled",
     "Wanted",
+    "interrupted",
     "raise_for_status",
     "raise_for_want_of_data",
     "retry_after",
@@ -160,23 +161,31 @@ class Client:
             If a redirect leads to a place that is refused.
         """
         repeat = method != "POST" if repeat is None else repeat
+        route, until = Route(url, credential), self.deadline()
         for attempt in range(1, self.limits.attempts + 1):
             try:
-                response = self._follow(method, Route(url, credential), headers or {}, body, None, once=not repeat)
+                response = self._follow(method, route, headers or {}, body, None, once=not repeat, until=until)
                 raise_for_status(response, method)
                 refuse_redirect(response, method)
             except (Unreachable, RateLimited) as error:
                 never_arrived = isinstance(error, (RateLimited, NoConnection))
-                if self.gives_up(error, attempt) or not (repeat or never_arrived):
+                if self.gives_up(error, attempt, until) or not (repeat or never_arrived):
                     raise
                 self.pause(error, attempt)
             else:
                 return response
         raise Unreachable(f"{redact(url)} was not asked", hint="Set the number of attempts to 1 or more")
 
-    def stream(self, route: Route, sink: Sink, headers: Mapping[str, str] | None = None) -> Response:
+    def deadline(self) -> float | None:
+        """Return the moment by which what begins now must have ended, if there is a limit."""
+        return time.monotonic() + self.limits.total if self.limits.total else None
+
+    def stream(
+        self, route: Route, sink: Sink, headers: Mapping[str, str] | None = None, until: float | None = None
+    ) -> Response:
         """Get the bytes of one address once, without repeating; they go to the sink as they come.
 
+        ``until`` is a moment of :meth:`deadline`; without one this answer may take all of the time that there is.
         Only 200 and 206 are data. figshare's firewall, for one, answers scripts with 202 and nothing.
 
         Raises
@@ -186,7 +195,7 @@ class Client:
         AccessDenied, NotFound, RateLimited, Unreachable, UnsafeData
             As for :meth:`request`.
         """
-        response = self._follow("GET", route, headers or {}, None, sink)
+        response = self._follow("GET", route, headers or {}, None, sink, until=until or self.deadline())
         if response.status not in (200, 206) and not (response.status == 416 and headers):
             raise_for_want_of_data(response)
         return response
@@ -255,13 +264,14 @@ class Client:
         dict
             Headers of the answer, with lower-case names.
         """
+        until = self.deadline()
         for attempt in range(1, self.limits.attempts + 1):
             sink = _Spool(limit)
             try:
-                response = self.stream(route, sink)
+                response = self.stream(route, sink, until=until)
             except (Unreachable, RateLimited) as error:
                 sink.stream.close()
-                if self.gives_up(error, attempt):
+                if self.gives_up(error, attempt, until):
                     raise
                 self.pause(error, attempt)
             except BaseException:
@@ -272,8 +282,10 @@ class Client:
                 return sink.stream, response.headers
         raise Unreachable(f"{redact(route.url)} was not asked", hint="Set the number of attempts to 1 or more")
 
-    def gives_up(self, error: OneError, attempt: int) -> bool:
+    def gives_up(self, error: OneError, attempt: int, until: float | None = None) -> bool:
         """Tell whether this try was the last: fewer for a server nobody reaches, one for one not to trust."""
+        if until is not None and time.monotonic() >= until:
+            return True
         tries = min(3, self.limits.attempts) if isinstance(error, NoConnection) else self.limits.attempts
         return attempt >= tries or isinstance(error, (Untrusted, Challenged))
 
@@ -354,6 +366,7 @@ class Client:
         sink: Sink | None,
         *,
         once: bool = False,
+        until: float | None = None,
     ) -> Response:
         """Send a request and follow redirects, each hop with only what its origin may see."""
         url = route.url
@@ -362,7 +375,10 @@ class Client:
             sent_to, sent_headers = _authorise(url, route.credential, headers)
             pipe = Pipe() if sink is not None else None
             told = pipe.end if pipe is not None else None
-            job = Job(method, sent_to, sent_headers, self.limits, url, body=body, pipe=pipe, told=told, once=once)
+            limits = self.limits
+            if until is not None:
+                limits = replace(limits, total=max(0.001, until - time.monotonic()))
+            job = Job(method, sent_to, sent_headers, limits, url, body=body, pipe=pipe, told=told, once=once)
             response = self._run(job, sink)
             self._note_gate(response)
             following = _following(response, url, route, method)

@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 
 from onelight import threads
 from onelight.client.budget import Budget
-from onelight.client.job import Feed, FilePart, Job, Limits, interrupted
+from onelight.client.job import Feed, FilePart, Job, Limits, header_of, interrupted
 from onelight.errors import OneError, Unreachable, UnsafeData
 from onelight.route import redact
 
@@ -510,8 +510,8 @@ def _headers_of(lines: list[bytes]) -> dict[str, str]:
         if text.startswith("HTTP/"):
             headers = {}
         elif text:
-            name, _, value = text.partition(":")
-            headers[name.strip().lower()] = value.strip()
+            name, value = header_of(text)
+            headers[name] = value
     return headers
 
 

@@ -216,8 +216,8 @@ class Job:
             self.response.headers.clear()
             self.kept.clear()
         elif text:
-            name, _, value = text.partition(":")
-            self.response.headers[name.strip().lower()] = value.strip()
+            name, value = header_of(text)
+            self.response.headers[name] = value
         elif self.pipe is not None and self.response.status in (200, 206):
             self.pipe.begin(self.response)
         return None
@@ -301,6 +301,12 @@ class Feed:
         """Tell whoever waits if nothing more comes."""
         if self.exhausted and not self.under_way:
             self.done.set()
+
+
+def header_of(text: str) -> tuple[str, str]:
+    """Return the lower-case name and the value of one line of headers."""
+    name, _, value = text.partition(":")
+    return name.strip().lower(), value.strip()
 
 
 def interrupted() -> Interrupted:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
-import time
 from collections.abc import Iterable
 from concurrent.futures import as_completed
 from dataclasses import replace
@@ -50,6 +49,7 @@ from onelight.transfer.place import Folders
 from onelight.transfer.plan import DownloadStep, Fetch, Keep
 from onelight.transfer.small import SmallFiles, is_small
 
+# Bytes; what brings fewer is no progress.
 _PROGRESS = 64 * 1024
 # Files at a time where nobody says otherwise, connections for one large file, and further ones for all large files.
 _PARALLEL = 16
@@ -242,28 +242,28 @@ class _Run:
 
     def _try_routes(self, incoming: Incoming, routes: tuple[Route, ...]) -> None:
         reasons: list[OneError] = []
+        until = self._client.deadline()
         for number, route in enumerate(routes, 1):
             try:
-                self._try_route(incoming, route)
+                self._try_route(incoming, route, until)
             except (TransferError, RepositoryError, NotFound, UnsafeData) as error:
                 if isinstance(error, (NoSpace, Interrupted)) or self.stopped.is_set():
                     raise
                 reasons.append(error)
                 if number < len(routes):
+                    self._watcher.again(incoming.entry.path, f"another address is tried: {error.message}", 0.0)
                     incoming.restart_if_wrong(error)
             else:
                 return
         raise _summary(incoming.entry, reasons)
 
-    def _try_route(self, incoming: Incoming, route: Route) -> None:
+    def _try_route(self, incoming: Incoming, route: Route, until: float | None) -> None:
         """Fetch from one address, continuing where a connection was lost, until nothing more comes."""
         attempt, clean, resolved = 1, False, False
-        total = self._client.limits.total
-        until = time.monotonic() + total if total else float("inf")
         while True:
             before = incoming.arrived
             try:
-                self._pull(incoming, route)
+                self._pull(incoming, route, until)
                 incoming.verify()
             except (SizeMismatch, ChecksumMismatch, OtherBytes) as error:
                 # Bytes of an earlier try may be the ones that are wrong: once more from the beginning, then the truth.
@@ -280,8 +280,7 @@ class _Run:
             except (Unreachable, RateLimited) as error:
                 # Counted anew whenever bytes came, and more than a trickle: one byte a try would never end.
                 attempt = 1 if incoming.arrived >= before + _PROGRESS else attempt
-                late = time.monotonic() >= until
-                if late or self._client.gives_up(error, attempt) or self.stopped.is_set():
+                if self._client.gives_up(error, attempt, until) or self.stopped.is_set():
                     raise
                 wait = self._client.patience(error, attempt)
                 self._watcher.again(incoming.entry.path, error.message, wait)
@@ -290,15 +289,15 @@ class _Run:
             else:
                 return
 
-    def _pull(self, incoming: Incoming, route: Route) -> None:
+    def _pull(self, incoming: Incoming, route: Route, until: float | None) -> None:
         """Ask for all that is missing; of a large file by several connections, where that helps."""
-        helpers = _Helpers(incoming, route, self._client, self._further)
+        helpers = _Helpers(incoming, route, self._client, self._further, until)
         incoming.more = helpers.add
         try:
             while not incoming.is_full():
                 stream = incoming.lead()
                 if stream is not None:
-                    _ask(self._client, route, incoming, stream)
+                    _ask(self._client, route, incoming, stream, until)
                 elif not incoming.wait_for_others():
                     break
         except BaseException:
@@ -318,13 +317,18 @@ class _Helpers:
         The file, where it comes from, and who asks.
     further : threading.Semaphore
         How many such threads the whole run may have.
+    until : float or None
+        The moment by which the file must be there.
     """
 
-    def __init__(self, incoming: Incoming, route: Route, client: Client, further: threading.Semaphore) -> None:
+    def __init__(
+        self, incoming: Incoming, route: Route, client: Client, further: threading.Semaphore, until: float | None
+    ) -> None:
         self._incoming = incoming
         self._route = route
         self._client = client
         self._further = further
+        self._until = until
         self._threads: list[threading.Thread] = []
         self._stopped = False
 
@@ -346,17 +350,17 @@ class _Helpers:
         try:
             while not self._stopped and (stream := self._incoming.another()) is not None:
                 stream.stopped = lambda: self._stopped
-                _ask(self._client, self._route, self._incoming, stream)
+                _ask(self._client, self._route, self._incoming, stream, self._until)
         except OneError:
             return  # what it left is fetched by the lead, which tells if that does not work either
         finally:
             self._further.release()
 
 
-def _ask(client: Client, route: Route, incoming: Incoming, stream: Stream) -> None:
+def _ask(client: Client, route: Route, incoming: Incoming, stream: Stream, until: float | None) -> None:
     """Ask for the bytes of one stream."""
     try:
-        incoming.finished(stream, client.stream(route, stream, stream.headers()))
+        incoming.finished(stream, client.stream(route, stream, stream.headers(), until))
     finally:
         incoming.leave(stream)
 

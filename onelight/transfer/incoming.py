@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from onelight.client import Response
+from onelight.client import Response, interrupted
 from onelight.errors import (
     ChecksumMismatch,
-    Interrupted,
     NoSpace,
     OneError,
     SizeMismatch,
@@ -215,7 +214,7 @@ class Incoming:
         """Take the next bytes of a stream."""
         size = sum(map(len, blocks))
         if self._stopped.is_set() or stream.stopped():
-            raise Interrupted("the transfer was stopped", hint="The same command continues where it stopped")
+            raise interrupted()
         span = stream.span
         if span.at == 0 and _is_page(self.entry, blocks[0]):
             if self.entry.md5 is None or stream.refused is not None:
@@ -355,7 +354,7 @@ class Incoming:
 
     def _read(self, offset: int, buffer: memoryview) -> int:
         if self._stopped.is_set():
-            raise Interrupted("the transfer was stopped", hint="The same command continues where it stopped")
+            raise interrupted()
         return self._partial.read(offset, buffer)
 
     def _mark(self, length: int, md5: str) -> None:

@@ -8,7 +8,6 @@ dataset.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 import threading
@@ -19,10 +18,11 @@ from pathlib import Path
 
 from onelight import threads
 from onelight.alf import split_path
-from onelight.checksum import BLOCK
+from onelight.checksum import md5_of
 from onelight.errors import AlfError, Interrupted, UnsafeData
 from onelight.index import Entry, Index
 from onelight.transfer.ledger import Ledger
+from onelight.transfer.leftovers import unless_missing
 from onelight.transfer.outcome import Outcome, Progress, Silent, Status, Verified
 
 
@@ -225,7 +225,7 @@ def _check(
     stopped: threading.Event,
 ) -> Checked:
     try:
-        md5 = _md5_of(path, target, watcher, stopped)
+        md5 = md5_of(target, stopped, lambda count: watcher.advance(path, count))
     except OSError as error:
         if isinstance(error, Interrupted):
             raise
@@ -248,17 +248,6 @@ def _check(
     return Checked(path, target, status.st_size, verdict, why, md5)
 
 
-def _md5_of(path: str, target: Path, watcher: Progress, stopped: threading.Event) -> str:
-    md5 = hashlib.md5()
-    with target.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            md5.update(block)
-            watcher.advance(path, len(block))
-            if stopped.is_set():
-                raise Interrupted("the reading of local files was stopped")
-    return md5.hexdigest()
-
-
 def _in_the_way(path: str, folder: Path) -> Checked | None:
     """Tell of something that is no file and lies where one was fetched; one that is gone is no damage."""
     target = folder / path
@@ -272,7 +261,7 @@ def _in_the_way(path: str, folder: Path) -> Checked | None:
 
 def _files(folder: Path) -> Iterator[tuple[str, Path, os.stat_result]]:
     """Look at every file below a folder; links to folders are not followed."""
-    for parent, _, names in os.walk(folder, onerror=_stop):
+    for parent, _, names in os.walk(folder, onerror=unless_missing):
         above = Path(parent)
         for name in names:
             target = above / name
@@ -287,8 +276,3 @@ def _session_of(path: str) -> str | None:
         return str(split_path(path)[0])
     except (AlfError, UnsafeData):
         return None
-
-
-def _stop(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):  # nothing was ever fetched
-        raise error

@@ -55,7 +55,7 @@ def find_leftovers(folder: Path) -> list[Leftover]:
         If a folder cannot be read: nobody could say that nothing is left.
     """
     found = []
-    for parent, _, names in os.walk(folder, onerror=_stop):
+    for parent, _, names in os.walk(folder, onerror=unless_missing):
         for name in names:
             form = _FORM.fullmatch(name)
             if form is None:
@@ -93,6 +93,7 @@ def _look(path: Path, owner: str | None) -> Leftover | None:
     return Leftover(path, found.st_size, owner is not None and not is_orphan(owner, found.st_mtime))
 
 
-def _stop(error: OSError) -> None:
+def unless_missing(error: OSError) -> None:
+    """Raise what a walk through a data folder came upon, but for a folder that is not there."""
     if not isinstance(error, FileNotFoundError):  # nothing was ever fetched
         raise error

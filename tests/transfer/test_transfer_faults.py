@@ -32,7 +32,7 @@ from onelight.errors import (
 )
 from onelight.index import Entry
 from onelight.route import Route
-from onelight.transfer import Outcome, Status, Verified
+from onelight.transfer import Outcome, Silent, Status, Verified
 from onelight.transfer.digest import STEP
 
 A = os.urandom(3_500_000)  # more than every buffer on the way
@@ -279,6 +279,21 @@ def test_when_every_route_fails_the_most_telling_reason_comes_first_and_the_othe
     assert isinstance(outcome.error, Unreachable)
     assert "firewall's challenge" in outcome.error.message
     assert "500" in outcome.error.message
+
+
+def test_why_an_address_was_left_is_told_although_the_next_one_is_good(server: WebServer, tmp_path: Path) -> None:
+    reasons = []
+
+    class Watcher(Silent):
+        def again(self, path: str, reason: str, wait: float) -> None:
+            reasons.append(reason)
+
+    server.faults["/one"], server.faults["/two"] = [servers.challenge], [Good]
+    wanted, watcher = entry("spikes.times.npy", "", A), Watcher()
+    routes = (Route(f"{server.url}/one"), Route(f"{server.url}/two"))
+    [outcome] = fetch([wanted], tmp_path, sources={wanted.path: routes}, progress=watcher)
+    assert outcome.error is None
+    assert ["firewall" in reason for reason in reasons] == [True]
 
 
 # Across runs of one process

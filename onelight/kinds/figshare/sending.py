@@ -294,12 +294,16 @@ class Checks:
             known = self._known.get(number)
             if known is not None and known.whole and known.computed_md5:
                 return known
-            if len(self._open) <= self.FEW:
-                return self._api.file(self._api.file_url(number))
-            now = time.monotonic()
+            few, now = len(self._open) <= self.FEW, time.monotonic()
             pause = max(self.BUSY, 10 * self._cost) if self._is_busy() else self._cost
-            if now - self._listed >= pause:
-                files = {file.id: file for file in self._api.list_files("account/")}
+            due = not few and now - self._listed >= pause
+            if due:
+                self._listed = now  # nobody else asks meanwhile
+        if few:  # asked without the lock, which those who send want
+            return self._api.file(self._api.file_url(number))
+        files = {file.id: file for file in self._api.list_files("account/")} if due else {}
+        with self._lock:
+            if due:
                 self._known = {open_: files[open_] for open_ in self._open if open_ in files}
                 self._listed = time.monotonic()
                 self._cost = self._listed - now
