@@ -330,12 +330,14 @@ class _Helpers:
         self._further = further
         self._until = until
         self._threads: list[threading.Thread] = []
+        self._adding = threading.Lock()
         self._stopped = False
 
     def add(self) -> None:
-        """Begin as many as there may be."""
-        while len(self._threads) < _CONNECTIONS - 1 and not self._stopped and self._further.acquire(blocking=False):
-            self._threads.append(threads.start(self._run, "onelight-piece"))
+        """Begin as many as there may be; every thread that takes bytes of this file may call it."""
+        with self._adding:  # two that count at once would begin one too many
+            while len(self._threads) < _CONNECTIONS - 1 and not self._stopped and self._further.acquire(blocking=False):
+                self._threads.append(threads.start(self._run, "onelight-piece"))
 
     def stop(self) -> None:
         """Let each end with the next block that comes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -335,3 +336,21 @@ def test_an_etag_of_another_address_does_not_spoil_what_came_from_the_first(tmp_
         assert outcome.error is None
         assert outcome.target.read_bytes() == content
         assert [seen.range_start for seen in two.requests] == [2 * MB]
+
+
+class SlowSemaphore(threading.Semaphore):
+    """Lets every other thread run between the look at how many there are and the next one."""
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        time.sleep(0.05)
+        return super().acquire(blocking, timeout)
+
+
+def test_two_connections_that_see_the_need_at_once_do_not_begin_a_fifth(
+    server: WebServer, md5: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "Semaphore", SlowSemaphore)
+    server.faults["/large"] = [counted := AtOnce(SLOWLY)]
+    [outcome] = fetch([wanted(server, md5)], tmp_path)
+    assert md5_of(outcome.target) == md5
+    assert counted.most <= 4
