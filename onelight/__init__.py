@@ -21,17 +21,24 @@ __all__ = [
     "Bunch",
     "One",
     "OneError",
+    "describe",
     "download",
     "list",
+    "load_collection",
     "load_dataset",
     "load_object",
+    "load_session",
+    "open",
     "publish",
     "refresh",
+    "register_reader",
     "repositories",
     "scan",
     "search",
     "search_terms",
     "set_repository",
+    "times",
+    "to_dataframe",
     "upload",
 ]
 
@@ -40,14 +47,20 @@ if TYPE_CHECKING:
 
     from onelight.api import One
     from onelight.errors import OneError
-    from onelight.loading import Bunch
+    from onelight.loading import Bunch, register_reader
+    from onelight.loading.clock import times
+    from onelight.loading.objects import to_dataframe
 
     ONE = One
     _one: One = One()
+    describe = _one.describe
     download = _one.download
     list = _one.list  # noqa: A001 - the field's verb for what a session holds
+    load_collection = _one.load_collection
     load_dataset = _one.load_dataset
     load_object = _one.load_object
+    load_session = _one.load_session
+    open = _one.open  # noqa: A001 - as in h5py.File and zarr.open: what is opened gives slices
     publish = _one.publish
     refresh = _one.refresh
     repositories = _one.repositories
@@ -57,15 +70,24 @@ if TYPE_CHECKING:
     set_repository = _one.set_repository
     upload = _one.upload
 
-_CLASSES = {"One": "onelight.api", "ONE": "onelight.api", "Bunch": "onelight.loading", "OneError": "onelight.errors"}
+# What is no method of One, and where it is.
+_ELSEWHERE = {
+    "ONE": "onelight.api",
+    "Bunch": "onelight.loading",
+    "One": "onelight.api",
+    "OneError": "onelight.errors",
+    "register_reader": "onelight.loading",
+    "times": "onelight.loading.clock",
+    "to_dataframe": "onelight.loading.objects",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for when it is asked for, so that ``import onelight`` is instant."""
     import importlib
 
-    if name in _CLASSES:
-        return getattr(importlib.import_module(_CLASSES[name]), "One" if name == "ONE" else name)
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(_ELSEWHERE[name]), "One" if name == "ONE" else name)
     if name not in __all__:
         msg = f"module 'onelight' has no attribute '{name}'"
         raise AttributeError(msg)

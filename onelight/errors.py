@@ -22,6 +22,8 @@
     │   ├── Interrupted
     │   └── NoSpace                        the local disk is full or cannot be written
     ├── UnsafeData (ValueError)            a name, address or file that is refused
+    ├── RowsDiffer (ValueError)            attributes of one object that disagree in their number of rows
+    ├── MissingExtra (ImportError)         an optional library that a format needs is not installed
     └── ConfigError (ValueError)           the configuration cannot be used as it is
 
 A message says what happened, where, and what to do next, in that order. What to do next may also be given
@@ -29,6 +31,8 @@ as ``hint``, which the command line shows on a line of its own.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class OneError(Exception):
@@ -76,7 +80,22 @@ class RepositoryNotFound(NotFound):
 
 
 class AmbiguousQuery(OneError, LookupError):
-    """Several collections, revisions or files fit one question."""
+    """Several things fit, and one is needed.
+
+    Parameters
+    ----------
+    message, hint : str
+        As for every error.
+    keyword : str
+        The keyword that picks one, ``"collection"`` for example; empty where none does.
+    values : sequence of str
+        Its values, one for each thing that fits.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", keyword: str = "", values: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.keyword = keyword
+        self.values = tuple(values)
 
 
 class RepositoryError(OneError, OSError):
@@ -135,6 +154,14 @@ class NoSpace(TransferError):
 
 class UnsafeData(OneError, ValueError):
     """A name, address or file that is refused because it could do harm."""
+
+
+class RowsDiffer(OneError, ValueError):
+    """Attributes of one object do not have the same number of rows."""
+
+
+class MissingExtra(OneError, ImportError):
+    """An optional library that a format needs is not installed; the hint names the extra."""
 
 
 class ConfigError(OneError, ValueError):

@@ -1,7 +1,8 @@
 """What a local folder holds: one walk that finds every dataset and says of everything else why it is none.
 
 A data root is the folder that holds the labs. Nothing is skipped in silence: what is not ALF comes back as a
-:class:`Problem` with the reason and the right form, one for a whole folder where the folder is what is wrong.
+:class:`Problem` with the reason and the right form, one for a whole folder where the folder is what is wrong. What is
+shared although it is not strict ALF, which other clients may not read, is remarked on in the same way.
 Files and folders that a system or a tool leaves behind (hidden ones, ``Thumbs.db``) are no data, and are counted.
 """
 
@@ -9,10 +10,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
-from onelight.alf import DATASET_FORM, SESSION_FORM, Dataset, Session, check_safe, sharing_problems, split_path
+from onelight.alf import (
+    DATASET_FORM,
+    SESSION_FORM,
+    Dataset,
+    Session,
+    check_safe,
+    nearest,
+    nearest_name,
+    session_remarks,
+    sharing_problems,
+    split_path,
+    strict_problems,
+)
 from onelight.errors import AlfError, OneError, RepositoryNotFound
 from onelight.index import Entry, Index
 
@@ -21,16 +36,16 @@ _LEFT_BEHIND = frozenset({"Thumbs.db", "desktop.ini", "Icon\r", "__MACOSX"})
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """Something in a data root that cannot be shared as it is.
+    """Something in a data root that cannot be shared as it is, or that others may not read (``Scan.remarks``).
 
     Parameters
     ----------
     path : str
-        Path relative to the data root; ``.`` for the root itself.
+        Path relative to the data root; ``.`` for the root itself. Of files of one name, the first.
     reason : str
         Why not, and what the right form is.
     files : int
-        Files that are left out because of it.
+        Files that it is about.
     """
 
     path: str
@@ -54,11 +69,14 @@ class Scan:
         Everything else, sorted by path.
     ignored : int
         Hidden files and leftovers of systems and tools.
+    remarks : tuple of Problem
+        Datasets that are shared and are not strict ALF: one for each file name, folder or lab, sorted by path.
     """
 
     index: Index
     problems: tuple[Problem, ...]
     ignored: int
+    remarks: tuple[Problem, ...] = ()
 
     @property
     def sessions(self) -> list[str]:
@@ -92,11 +110,11 @@ def scan(root: Path) -> Scan:
     if not root.is_dir():
         raise RepositoryNotFound(f"there is no folder {root}", hint="Give the folder that holds the labs")
     walk = _Walk(root)
-    entries = list(walk.entries())
+    index = Index(walk.entries())
     problems = _merge(walk.problems)
-    if not entries:
+    if not index:
         problems.append(_no_session(root))
-    return Scan(Index(entries), tuple(sorted(problems)), walk.ignored)
+    return Scan(index, tuple(sorted(problems)), walk.ignored, tuple(sorted(_remarks(index))))
 
 
 class _Walk:
@@ -148,12 +166,11 @@ def _problem_of(path: str) -> tuple[str, str] | None:
         session, below = split_path(path)
         Dataset.parse(below)
     except OneError as error:
-        return path, f"{error.message}. {error.hint}".removesuffix(". ")
+        return path, f"{error.message}. {error.hint}".removesuffix(". ") + _suggestion(nearest_name(_file(path)))
     problems = sharing_problems(session, below)
-    if problems:
-        at = str(session) if len(session.number) != 3 else path
-        return at, "; ".join(problems)
-    return None
+    if len(session.number) != 3:
+        return str(session), "; ".join(problems)
+    return (path, "; ".join(problems) + _suggestion(nearest_name(_file(path)))) if problems else None
 
 
 def _layout_problem(parts: list[str]) -> tuple[str, str] | None:
@@ -170,6 +187,61 @@ def _layout_problem(parts: list[str]) -> tuple[str, str] | None:
     except AlfError as error:
         return "/".join(parts[:5]), f"{error.message}. {error.hint}"
     return None
+
+
+class _Remark(NamedTuple):
+    """What others may not read: the first ``parts`` of a path (of a file name: all), why, and what would be right."""
+
+    about: str
+    parts: int | None
+    reason: str
+    right: str = ""
+
+
+def _remarks(index: Index) -> Iterator[Problem]:
+    """Say once of each lab, folder and file name that is not strict ALF why not."""
+    found: dict[_Remark, list[str]] = {}
+    for entry in index:
+        session, below = split_path(entry.path)
+        for remark in _lab_remarks(session) + _dataset_remarks(below):
+            found.setdefault(remark, []).append(entry.path)
+    for remark, paths in found.items():
+        first = "/".join(paths[0].split("/")[: remark.parts])
+        taken = remark.parts is None and any(f"{path.rpartition('/')[0]}/{remark.right}" in index for path in paths)
+        reason = remark.reason + _suggestion(remark.right) + (", which is taken" if taken else "")
+        yield Problem(first, reason, len(paths))
+
+
+@lru_cache(maxsize=4096)
+def _lab_remarks(session: Session) -> tuple[_Remark, ...]:
+    return tuple(_Remark(session.lab, 1, reason) for reason in session_remarks(session))
+
+
+@lru_cache(maxsize=4096)
+def _dataset_remarks(below: str) -> tuple[_Remark, ...]:
+    """Return what is not strict in the folders below a session, and what in a file name."""
+    dataset = Dataset.parse(below)
+    if not strict_problems(dataset):
+        return ()
+    folder, _, name = below.rpartition("/")
+    remarks = []
+    strict = Dataset.parse("object.attribute.extension")
+    in_folder = replace(strict, collection=dataset.collection, revision=dataset.revision)
+    for half, about, parts in ((in_folder, folder, 6 + folder.count("/")), (Dataset.parse(name), name, None)):
+        reasons = strict_problems(half)
+        if reasons:
+            right = str(nearest(half) or "")
+            right = right if parts is None else right.rpartition("/")[0]
+            remarks.append(_Remark(about, parts, "; ".join(reasons), right))
+    return tuple(remarks)
+
+
+def _suggestion(right: str) -> str:
+    return f"; the nearest right name is {right}" if right else ""
+
+
+def _file(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _merge(problems: list[Problem]) -> list[Problem]:

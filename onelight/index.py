@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import IO, NamedTuple
 
 from onelight import route
-from onelight.alf import Dataset, Pattern, Session, check_safe, printable, split_path, value_filter
+from onelight.alf import Dataset, Pattern, Query, Session, check_safe, printable, split_path, value_filter
 from onelight.errors import AlfError, UnsafeData
 
 INDEX_NAME = ".one_root"
@@ -123,7 +123,7 @@ class Index:
 
     def search(
         self,
-        patterns: Iterable[Pattern] = (),
+        patterns: Iterable[Pattern | Query] = (),
         *,
         lab: object = None,
         subject: object = None,
@@ -151,8 +151,8 @@ class Index:
         )
         return found[0] if found else None
 
-    def select(self, session: str, pattern: Pattern | None = None) -> list[Entry]:
-        """Return the entries of a session, sorted; only those asked for by a pattern, if one is given."""
+    def select(self, session: str, pattern: Pattern | Query | None = None) -> list[Entry]:
+        """Return the entries of a session, sorted; only those asked for, if a question is given."""
         entries = self._sessions.get(session, [])
         return [entry for entry in entries if pattern is None or pattern.matches(entry.below)]
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from servers import WebServer
 
 import onelight
 from onelight.api import One, write_index
@@ -30,8 +32,10 @@ from onelight.errors import (
     ReadOnlyRepository,
     RepositoryError,
     RepositoryNotFound,
+    RowsDiffer,
     SessionNotFound,
     Unreachable,
+    UnsafeData,
 )
 
 KINDS = ["local", "http", "figshare"]
@@ -182,13 +186,15 @@ class TestLoad:
     def test_an_object_is_its_arrays_exactly_as_they_were_written(
         self, connect: Callable[[str], One], shared_data_root: Path, kind: str
     ) -> None:
-        trials = connect(kind).load_object(CORI, "trials")
+        one = connect(kind)
+        trials, vectors = one.load_object(CORI, "trials", squeeze=False), one.load_object(CORI, "trials")
         files = {path.name.split(".")[1]: path for path in (shared_data_root / CORI / "alf").glob("trials.*.npy")}
         assert set(trials) == set(files)
         for name, path in files.items():
             wanted = np.load(path)
             assert trials[name].dtype == wanted.dtype
             assert np.array_equal(trials[name], wanted)
+            assert np.array_equal(vectors[name], wanted[:, 0] if wanted.shape[1] == 1 else wanted)
         assert trials.intervals is trials["intervals"]
         assert f"intervals{' ' * 17}" in repr(trials)
         assert isinstance(trials, onelight.Bunch)
@@ -197,7 +203,8 @@ class TestLoad:
     @pytest.mark.parametrize("kind", KINDS)
     def test_a_dataset_is_an_array_or_a_table(self, connect: Callable[[str], One], kind: str) -> None:
         one = connect(kind)
-        assert one.load_dataset(CORI, "spikes.times").shape[1] == 1
+        assert one.load_dataset(CORI, "spikes.times").ndim == 1
+        assert one.load_dataset(CORI, "spikes.times", squeeze=False).shape[1] == 1
         places = one.load_dataset(CORI, "channels.brainLocation")
         assert isinstance(places, pd.DataFrame)
         assert list(places) == ["ccf_ap", "ccf_dv", "ccf_lr", "allen_ontology"]
@@ -208,14 +215,14 @@ class TestLoad:
     def test_every_format_is_loaded_and_an_unknown_one_is_a_path(self, tmp_path: Path, add_repository: Add) -> None:
         folder = tmp_path / "root" / CORI / "alf"
         folder.mkdir(parents=True)
-        (folder / "a.table.csv").write_text("x,y\n1,2\n")
+        (folder / "a.sheet.csv").write_text("x,y\n1,2\n")
         (folder / "a.tabs.tsv").write_text("x\ty\n1\t2\n")
         (folder / "a.said.json").write_text('{"x": [1]}')
         pd.DataFrame({"x": [1.5]}).to_parquet(folder / "a.frame.pqt")
         np.save(folder / "a.array.npy", np.arange(3))
         (folder / "a.film.mp4").write_bytes(b"film")
         loaded = local(add_repository, tmp_path / "root").load_object(CORI, "a")
-        assert loaded.table.y[0] == 2
+        assert loaded.sheet.y[0] == 2
         assert loaded.tabs.y[0] == 2
         assert loaded.said == {"x": [1]}
         assert loaded.frame.x[0] == 1.5
@@ -252,15 +259,28 @@ class TestLoad:
 
 
 @pytest.fixture(params=KINDS)
-def probes(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    add_repository: Add,
-    serve: Callable[[Path], Any],
-    sandbox: Any,
-    article: int,
-) -> One:
-    """Open a session with two probes, two revisions and two namespaces, as each kind of repository."""
+def shared(
+    request: pytest.FixtureRequest, add_repository: Add, serve: Callable[[Path], Any], sandbox: Any, article: int
+) -> Callable[[Path], One]:
+    """Return a function that opens a data root as a repository, of each kind in turn."""
+
+    def opened(root: Path) -> One:
+        if request.param == "local":
+            return local(add_repository, root)
+        if request.param == "http":
+            write_index(root)
+            add_repository("made", "http", base_url=serve(root).url)
+        else:
+            add_repository("made", "figshare", article_id=article, token=sandbox.token, api_url=sandbox.api_url)
+            One("made").upload(root)
+        return One("made")
+
+    return opened
+
+
+@pytest.fixture
+def probes(shared: Callable[[Path], One], tmp_path: Path) -> One:
+    """Open a session with two probes, two revisions and two namespaces."""
     root = tmp_path / "probes-root"
     contents = {
         "alf/probe00/spikes.times.npy": 0,
@@ -279,15 +299,41 @@ def probes(
     for path, value in contents.items():
         (root / CORI / path).parent.mkdir(parents=True, exist_ok=True)
         np.save(root / CORI / path, np.full(3, value))
-    if request.param == "local":
-        return local(add_repository, root)
-    if request.param == "http":
-        write_index(root)
-        add_repository("made", "http", base_url=serve(root).url)
-    else:
-        add_repository("made", "figshare", article_id=article, token=sandbox.token, api_url=sandbox.api_url)
-        One("made").upload(root)
-    return One("made")
+    return shared(root)
+
+
+@pytest.fixture
+def mixed(shared: Callable[[Path], One], tmp_path: Path) -> One:
+    """Open a session in which nearly every dataset is there several times; each says by its values which it is."""
+    folder = tmp_path / "mixed-root" / CORI
+    arrays = {
+        "licks.times.npy": 100,
+        "alf/licks.times.npy": 101,
+        "alf/probe00/spikes.times.npy": 0,
+        "alf/probe01/spikes.times.npy": 1,
+        "alf/probe01/_ks_spikes.times.npy": 2,
+        "alf/trials.choice.npy": 1,
+        "alf/#2022-01-28#/trials.choice.npy": 2022,
+        "alf/#2024-05-06#/trials.choice.npy": 2024,
+        "alf/#2022-01-28#/_ibl_trials.goCue_times.npy": 12,
+        "alf/_ibl_trials.goCue_times.npy": 11,
+        "alf/trials.intervals.npy": 20,
+        "alf/trials.intervals_bpod.npy": 21,
+        "alf/clusters.amps.npy": 30,
+        "alf/clusters.depths.npy": 31,
+        "alf/eye.area.npy": 40,
+        "alf/_ibl_eye.area.npy": 41,
+        "alf/face.motionEnergy.00.npy": 50,
+        "alf/face.motionEnergy.01.npy": 51,
+        "alf/#2030-01-01#/new.a.npy": 60,
+    }
+    for path, value in arrays.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        np.save(folder / path, np.full(3, value))
+    (folder / "alf" / "clusters.amps.tsv").write_text("amps\n30\n30\n30\n")
+    (folder / "alf" / "wheel.raw.bin").write_bytes(np.arange(12, dtype="<i2").tobytes())
+    (folder / "alf" / "wheel.raw.metadata.json").write_text('{"dtype": "int16", "shape": [-1, 4]}')
+    return shared(tmp_path / "mixed-root")
 
 
 class TestWhichOne:
@@ -335,8 +381,501 @@ class TestWhichOne:
             probes.load_object(CORI, "eye*")
 
     def test_a_collection_without_the_object_says_so(self, probes: One) -> None:
-        with pytest.raises(ObjectNotFound, match="no object 'spikes' in alf"):
+        with pytest.raises(
+            ObjectNotFound,
+            match="no object 'spikes' with collection='alf'. Of it, collection is one of: 'alf/probe00', 'alf/probe01'",
+        ):
             probes.load_object(CORI, "spikes", collection="alf")
+
+
+class TestAsking:
+    def test_a_collection_is_meant_as_a_whole_with_asterisks_and_the_empty_one_is_the_session(self, mixed: One) -> None:
+        for collection, value in [("", 100), ("alf", 101), ("/alf/", 101), ("a*f", 101)]:
+            assert mixed.load_object(CORI, "licks", collection=collection).times[0] == value
+            assert mixed.load_dataset(CORI, "licks.times", collection=collection)[0] == value
+        assert [entry.below for entry in mixed.entries(CORI, collection="")] == ["licks.times.npy"]
+        assert mixed.search(collection="alf/probe01") == [CORI]
+        assert mixed.search("licks", collection="alf/probe01") == []
+        with pytest.raises(DatasetNotFound, match=r"with collection='al'\. Of it, collection is one of: '', 'alf'"):
+            mixed.load_dataset(CORI, "licks.times", collection="al")
+
+    def test_one_probe_is_never_given_for_another(self, mixed: One) -> None:
+        here: dict[str, Any] = {"collection": "alf/probe00"}
+        assert mixed.load_dataset(CORI, "spikes.times", **here).tolist() == [0, 0, 0]
+        assert mixed.load_object(CORI, "spikes", **here).times.tolist() == [0, 0, 0]
+        assert mixed.load_collection(CORI, "alf/probe00").spikes.times.tolist() == [0, 0, 0]
+        assert [np.load(path)[0] for path in mixed.download(CORI, "spikes", **here)] == [0]
+        assert list(mixed.entries(CORI, "spikes", "alf/probe00")) == mixed.entries(CORI, collection="alf/probe00")
+        for call in (mixed.load_dataset, mixed.open, mixed.describe):
+            with pytest.raises(DatasetNotFound):
+                call(CORI, "spikes.clusters", **here)
+
+    @pytest.mark.parametrize(
+        ("revision", "choice", "cue"),
+        [
+            (None, 2024, 12),
+            ("2024-05-06", 2024, 12),
+            ("2024-05-05", 2022, 12),
+            ("2022-01-28", 2022, 12),
+            ("2022-01-27", 1, 11),
+            ("1", 1, 11),
+            ("zz", 2024, 12),
+            ("", 1, 11),
+        ],
+    )
+    def test_of_each_dataset_the_newest_revision_up_to_the_one_asked_for(
+        self, mixed: One, revision: str | None, choice: int, cue: int
+    ) -> None:
+        trials = mixed.load_object(CORI, "trials", revision=revision)
+        assert (trials.choice[0], trials.goCue_times[0], trials.intervals[0]) == (choice, cue, 20)
+        assert mixed.load_dataset(CORI, "trials.choice", revision=revision)[0] == choice
+        assert [np.load(path)[0] for path in mixed.download(CORI, "trials.choice", revision=revision)] == [choice]
+
+    def test_what_is_newer_than_asked_for_is_not_there(self, mixed: One) -> None:
+        assert mixed.load_dataset(CORI, "new.a")[0] == 60
+        with pytest.raises(DatasetNotFound, match="with revision='2024'. Of it, revision is one of: '2030-01-01'"):
+            mixed.load_dataset(CORI, "new.a", revision="2024")
+        assert mixed.search("new", revision="2024") == []
+
+    def test_a_revision_is_read_by_its_whole_name_too(self, mixed: One) -> None:
+        assert mixed.load_dataset(CORI, "alf/#2022-01-28#/trials.choice.npy")[0] == 2022
+
+    def test_a_namespace_counts_only_where_it_is_asked_for(self, mixed: One) -> None:
+        assert set(mixed.load_object(CORI, "trials")) == {"choice", "goCue_times", "intervals", "intervals_bpod"}
+        assert set(mixed.load_object(CORI, "trials", namespace="ibl")) == {"goCue_times"}
+        assert set(mixed.load_object(CORI, "_ibl_trials")) == {"goCue_times"}
+        assert "goCue_times" not in mixed.load_object(CORI, "trials", namespace="")
+        assert mixed.load_dataset(CORI, "eye.area", namespace="ibl")[0] == 41
+        assert mixed.load_dataset(CORI, "eye.area", namespace="")[0] == 40
+        assert mixed.search(["eye", "trials"], namespace="ibl") == [CORI]
+        assert mixed.search("clusters", namespace="ibl") == []
+
+    def test_a_timescale_is_asked_for_by_itself_or_in_the_name(self, mixed: One) -> None:
+        assert mixed.load_dataset(CORI, "trials.intervals")[0] == 20
+        assert mixed.load_dataset(CORI, "trials.intervals_bpod")[0] == 21
+        assert mixed.load_dataset(CORI, "trials.intervals", timescale="bpod")[0] == 21
+        assert mixed.load_dataset(CORI, "trials.intervals", timescale="")[0] == 20
+        assert list(mixed.load_object(CORI, "trials", timescale="bpod")) == ["intervals_bpod"]
+        assert set(mixed.load_object(CORI, "trials", timescale="")) == {"choice", "goCue_times", "intervals"}
+
+    def test_the_newest_revisions_are_sorted_by_their_path(
+        self, tmp_path: Path, write_files: Write, add_repository: Add
+    ) -> None:
+        paths = ["alf/#2022#/a.b.npy", "alf/#2023#/c.d.npy", "alf/#2024#/a.b.npy"]
+        root = write_files(tmp_path / "root", *(f"{CORI}/{path}" for path in paths))
+        one = local(add_repository, root)
+        assert one.download(CORI, "*", collection="alf") == [root / CORI / path for path in paths[1:]]
+
+    def test_an_extension_is_one_form(self, mixed: One) -> None:
+        assert mixed.load_dataset(CORI, "clusters.amps", extension="npy").tolist() == [30, 30, 30]
+        assert mixed.load_dataset(CORI, "clusters.amps", extension="tsv").amps.tolist() == [30, 30, 30]
+        assert list(mixed.load_object(CORI, "clusters", extension="npy")) == ["amps", "depths"]
+        assert mixed.search(extension="bin") == [CORI]
+        assert mixed.search(extension="pqt") == []
+
+    def test_everything_is_listed_in_all_revisions_unless_one_is_asked_for(self, mixed: One) -> None:
+        assert len(mixed.entries(CORI, "trials.choice")) == 3
+        assert [
+            entry.dataset.revision for entry in mixed.entries(CORI, "trials.choice", revision="2023") if entry.dataset
+        ] == ["2022-01-28"]
+
+    def test_a_whole_session_comes_with_all_revisions_and_a_part_of_it_with_the_newest(self, mixed: One) -> None:
+        assert len(mixed.download(CORI)) == 22
+        newest = mixed.download(CORI, collection="alf")
+        assert newest == sorted(newest)
+        assert len({path.name for path in newest}) == len(newest) == 15
+
+
+class TestSeveral:
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "load_object(CORI, 'spikes')",
+            "load_object(CORI, 'licks', attribute='times')",
+            "load_object(CORI, 'spikes', collection='alf/probe*', attribute=['times'], namespace='')",
+            "load_object(CORI, 'clusters')",
+            "load_object(CORI, 'clusters', collection='alf')",
+            "load_object(CORI, 'eye')",
+            "load_dataset(CORI, 'spikes.times', namespace='')",
+            "load_dataset(CORI, 'clusters.amps')",
+            "load_dataset(CORI, 'eye.area', extension='npy', revision='2030')",
+            "load_dataset(CORI, 'eye.area', namespace='*')",
+            "load_dataset(CORI, 'trials.intervals*')",
+            "load_dataset(CORI, 'face.motionEnergy')",
+            "load_collection(CORI, 'alf/*')",
+            "describe(CORI, 'spikes.times')",
+            "open(CORI, 'spikes.times', namespace='')",
+        ],
+    )
+    def test_the_call_that_the_hint_shows_works_as_it_stands(self, mixed: One, call: str) -> None:
+        names = {"CORI": CORI, "one": mixed}
+        with pytest.raises(AmbiguousQuery) as caught:
+            eval(f"one.{call}", names)
+        words, _, shown = caught.value.hint.partition(": ")
+        assert words in {"Choose one", "Load them joined"}
+        if call.startswith("describe") and mixed.repository.kind == "http":
+            return  # that server sends whole files only
+        loaded = eval(f"one.{shown}", names)
+        assert len(loaded) > 0
+        if call.startswith("open"):
+            loaded.close()
+
+    def test_all_that_fits_is_named_with_the_keyword_that_picks_one(self, mixed: One) -> None:
+        with pytest.raises(AmbiguousQuery) as caught:
+            mixed.load_object(CORI, "licks")
+        assert "by collection: (no collection), alf" in caught.value.message
+        assert (caught.value.keyword, caught.value.values) == ("collection", ("", "alf"))
+        assert caught.value.hint == f"Choose one: load_object('{CORI}', 'licks', collection='')"
+
+    def test_two_forms_are_told_before_anything_is_fetched(self, mixed: One, config_dir: Path) -> None:
+        with pytest.raises(AmbiguousQuery, match="amps is there 2 times.*extension='npy'"):
+            mixed.load_object(CORI, "clusters")
+        assert not list(config_dir.rglob("clusters.*"))
+        assert mixed.load_object(CORI, "clusters", attribute="depths").depths[0] == 31
+
+    @pytest.mark.parametrize("asked", [["alf"], []])
+    def test_in_a_collection_or_session_the_call_names_the_object(
+        self, mixed: One, asked: list[str], config_dir: Path
+    ) -> None:
+        with pytest.raises(AmbiguousQuery) as caught:
+            (mixed.load_collection if asked else mixed.load_session)(CORI, *asked)
+        assert not list(config_dir.rglob("*.npy"))
+        assert caught.value.hint == (
+            f"Choose one: load_object('{CORI}', 'clusters', collection='alf', extension='npy')"
+        )
+
+
+class TestParts:
+    def test_only_the_attributes_asked_for_are_fetched_and_loaded(self, mixed: One, config_dir: Path) -> None:
+        assert list(mixed.load_object(CORI, "trials", attribute="choice")) == ["choice"]
+        here = {path.name for path in config_dir.rglob("trials.*")}
+        assert here == (set() if mixed.repository.kind == "local" else {"trials.choice.npy"})
+        some = mixed.load_object(CORI, "trials", attribute=["intervals", "goCue_times"])
+        assert set(some) == {"intervals", "intervals_bpod", "goCue_times"}
+
+    def test_an_attribute_that_is_not_there_names_those_that_are(self, mixed: One) -> None:
+        for asked in ("chioce", ["choice", "chioce"]):
+            with pytest.raises(DatasetNotFound, match="has no dataset 'trials.chioce'. 'trials' has: .*choice"):
+                mixed.load_object(CORI, "trials", attribute=asked)
+
+    def test_a_piece_that_is_missing_is_told_once(self, tmp_path: Path, add_repository: Add, notes: list[str]) -> None:
+        folder = tmp_path / "root" / CORI / "alf"
+        folder.mkdir(parents=True)
+        for number in (0, 2):
+            np.save(folder / f"face.motionEnergy.{number}.npy", np.zeros(2))
+        assert len(local(add_repository, tmp_path / "root").load_object(CORI, "face").motionEnergy) == 4
+        assert notes == ["of the pieces of motionEnergy, number 1 is not there"]
+
+    def test_a_piece_may_be_asked_for_alone(self, mixed: One) -> None:
+        assert mixed.load_object(CORI, "face", attribute="motionEnergy.01").motionEnergy.tolist() == [51] * 3
+
+    def test_a_file_that_is_no_dataset_is_loaded_by_its_name(
+        self, tmp_path: Path, write_files: Write, add_repository: Add, serve: Callable[[Path], Any]
+    ) -> None:
+        root = write_files(tmp_path / "root", f"{CORI}/alf/notes.txt", f"{CORI}/README", f"{CORI}/alf/a.b.npy")
+        (root / ".one_root").write_text(f"{CORI}/alf/notes.txt\n{CORI}/README\n{CORI}/alf/a.b.npy\n")
+        add_repository("web", "http", base_url=serve(root).url)
+        one = One("web")
+        assert one.load_dataset(CORI, "notes.txt") == f"content of {CORI}/alf/notes.txt"
+        assert one.load_dataset(CORI, "README").name == "README"
+        assert one.load_dataset(CORI, "notes.txt", download_only=True).read_text().startswith("content of")
+        with pytest.raises(ObjectNotFound, match="only a file of this name. Load it with load_dataset"):
+            one.load_object(CORI, "README")
+
+    def test_what_explains_a_file_comes_with_it(self, mixed: One) -> None:
+        rows = np.arange(12, dtype="<i2").reshape(3, 4)
+        assert mixed.load_dataset(CORI, "wheel.raw").tolist() == rows.tolist()
+        wheel = mixed.load_object(CORI, "wheel")
+        assert (wheel.raw.tolist(), wheel["raw.metadata"]["dtype"]) == (rows.tolist(), "int16")
+        assert mixed.load_dataset(CORI, "wheel.raw", extension="json") == {"dtype": "int16", "shape": [-1, 4]}
+
+    def test_what_explains_it_is_not_newer_than_asked_for(self, tmp_path: Path, add_repository: Add) -> None:
+        folder = tmp_path / "root" / CORI / "alf"
+        (folder / "#2024-05-06#").mkdir(parents=True)
+        (folder / "wheel.raw.bin").write_bytes(bytes(12))
+        (folder / "#2024-05-06#" / "wheel.raw.metadata.json").write_text('{"dtype": "int16"}')
+        one = local(add_repository, tmp_path / "root")
+        assert one.load_dataset(CORI, "wheel.raw").shape == (6,)
+        assert one.load_dataset(CORI, "wheel.raw", revision="2023") == folder / "wheel.raw.bin"
+        assert one.load_object(CORI, "wheel", revision="2024-05-06").raw.shape == (6,)
+
+    def test_numbered_pieces_are_joined(self, mixed: One) -> None:
+        assert mixed.load_object(CORI, "face").motionEnergy.tolist() == [50, 50, 50, 51, 51, 51]
+
+    def test_paths_instead_of_contents(self, mixed: One) -> None:
+        paths = mixed.load_object(CORI, "face", download_only=True)
+        assert [(key, path.name) for key, path in dict.items(paths)] == [
+            ("motionEnergy.00", "face.motionEnergy.00.npy"),
+            ("motionEnergy.01", "face.motionEnergy.01.npy"),
+        ]
+        assert all(path.is_file() for path in paths.values())
+        with pytest.raises(AmbiguousQuery):  # neither of the two is dropped in silence
+            mixed.load_object(CORI, "clusters", download_only=True)
+
+    def test_a_recording_comes_as_its_own_path(
+        self, shared: Callable[[Path], One], tmp_path: Path, write_files: Write
+    ) -> None:
+        names = [f"ephysData.imec0.{band}.{form}" for band in ("ap", "lf") for form in ("cbin", "ch", "meta")]
+        one = shared(write_files(tmp_path / "raw-root", *(f"{CORI}/raw/{name}" for name in names)))
+        paths = one.load_object(CORI, "ephysData", download_only=True)
+        assert {key: path.name for key, path in paths.items()} == {"imec0.ap": names[0], "imec0.lf": names[3]}
+        assert paths["imec0.ap"].with_suffix(".ch").is_file()
+
+    def test_arrays_are_mapped_when_that_is_wanted(self, mixed: One) -> None:
+        assert isinstance(mixed.load_dataset(CORI, "clusters.depths", mmap=True), np.memmap)
+        assert isinstance(mixed.load_object(CORI, "trials", mmap=True).choice, np.memmap)
+        assert not isinstance(mixed.load_object(CORI, "trials").choice, np.memmap)
+
+    def test_a_collection_is_its_objects(self, mixed: One) -> None:
+        probe = mixed.load_collection(CORI, "alf/probe00")
+        assert list(probe) == ["spikes"]
+        assert isinstance(probe, onelight.Bunch)
+        assert mixed.load_collection(CORI, "").licks.times[0] == 100
+        with pytest.raises(DatasetNotFound, match="collection is one of: '', 'alf', 'alf/probe00', 'alf/probe01'"):
+            mixed.load_collection(CORI, "alf/probe02")
+
+    def test_a_whole_session_is_loaded_by_collection_and_object(
+        self, shared: Callable[[Path], One], tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "session-root" / CORI
+        for path, rows in {
+            "a.b.npy": 2,
+            "alf/c.d.npy": 3,
+            "alf/c.e.npy": 4,
+            "alf/p/c.d.npy": 5,
+            "alf/#1#/f.g.npy": 6,
+        }.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            np.save(folder / path, np.zeros((rows, 1)))
+        one = shared(tmp_path / "session-root")
+        with pytest.raises(RowsDiffer, match="attributes of c differ"):
+            one.load_session(CORI)
+        data = one.load_session(CORI, check="ignore")
+        assert {name: {obj: list(values) for obj, values in found.items()} for name, found in data.items()} == {
+            "": {"a": ["b"]},
+            "alf": {"c": ["d", "e"], "f": ["g"]},
+            "alf/p": {"c": ["d"]},
+        }
+        assert data["alf/p"].c.d.shape == (5,)
+        assert one.load_session(CORI, check="ignore", squeeze=False)["alf/p"].c.d.shape == (5, 1)
+        assert "f" not in one.load_session(CORI, check="ignore", revision="")["alf"]
+
+    def test_rows_that_differ_are_the_users_choice(
+        self, shared: Callable[[Path], One], tmp_path: Path, notes: list[str]
+    ) -> None:
+        folder = tmp_path / "rows-root" / CORI / "alf"
+        folder.mkdir(parents=True)
+        np.save(folder / "trials.choice.npy", np.zeros(412))
+        np.save(folder / "trials.goCue_times.npy", np.zeros(415))
+        one = shared(tmp_path / "rows-root")
+        with pytest.raises(RowsDiffer, match="412 rows  choice\n  415 rows  goCue_times"):
+            one.load_object(CORI, "trials")
+        assert len(one.load_object(CORI, "trials", check="ignore").choice) == 412
+        assert len(one.load_object(CORI, "trials", attribute="choice").choice) == 412
+        assert notes == []
+        assert len(one.load_object(CORI, "trials", check="warn").goCue_times) == 415
+        assert "412 rows  choice" in notes[0]
+
+
+@pytest.fixture
+def far(tmp_path: Path, add_repository: Add) -> Iterator[tuple[One, WebServer, Path]]:
+    """Open a session on a server that sends parts of files; with it come the server and the folder that it serves."""
+    folder = tmp_path / "far-root" / CORI / "alf"
+    folder.mkdir(parents=True)
+    np.save(folder / "spikes.times.npy", np.arange(1_000_000) / 4)
+    np.save(folder / "spikes.clusters.npy", np.zeros((1_000_000, 1), "u2"))
+    np.save(folder / "licks.times.npy", np.arange(4.0))
+    (folder / "wheel.raw.bin").write_bytes(np.arange(40_000, dtype="<i2").tobytes())
+    (folder / "wheel.raw.metadata.json").write_text('{"dtype": "int16", "shape": [-1, 4]}')
+    pd.DataFrame({"choice": np.zeros(100)}).to_parquet(folder / "trials.table.pqt")
+    write_index(tmp_path / "far-root")
+    with WebServer(root=tmp_path / "far-root") as server:
+        add_repository("far", "http", base_url=server.url)
+        yield One("far"), server, folder
+
+
+Far = tuple[One, WebServer, Path]
+
+
+class TestSlices:
+    def test_slices_come_from_the_server_without_the_file(self, far: Far, config_dir: Path) -> None:
+        one, server, _ = far
+        with one.open(CORI, "spikes.times") as opened:
+            assert (opened.shape, opened.dtype) == ((1_000_000,), np.float64)
+            assert opened[500_000:500_003].tolist() == [125_000, 125_000.25, 125_000.5]
+        sent = [request for request in server.requests if request.path.endswith("spikes.times.npy")]
+        assert {request.status for request in sent} == {206}
+        assert len(sent) <= 3
+        assert not list(config_dir.rglob("*.npy"))
+
+    def test_what_explains_a_file_is_fetched_for_it(self, far: Far) -> None:
+        with far[0].open(CORI, "wheel.raw") as opened:
+            assert opened.shape == (10_000, 4)
+            assert opened[9_999].tolist() == [-25540, -25539, -25538, -25537]
+
+    def test_of_a_file_that_is_here_no_server_is_asked(self, far: Far) -> None:
+        one, server, _ = far
+        one.download(CORI, "spikes")
+        before = len(server.requests)
+        with one.open(CORI, "spikes.times") as opened:
+            assert opened[-1] == 249_999.75
+        assert len(server.requests) == before
+
+    def test_a_server_that_sends_whole_files_only_gives_the_whole_file_and_that_is_told(
+        self, far: Far, notes: list[str], config_dir: Path
+    ) -> None:
+        one, server, _ = far
+        server.ranges = False
+        with one.open(CORI, "spikes.times") as opened:
+            assert opened[4:6].tolist() == [1, 1.25]
+        assert len(notes) == 1
+        assert notes[0].endswith("that was asked for; the whole file is fetched")
+        assert (config_dir / "data" / "far" / CORI / "alf" / "spikes.times.npy").is_file()
+
+    def test_a_form_without_slices_says_so(self, far: Far) -> None:
+        with pytest.raises(AlfError, match="cannot be opened in slices. load_dataset loads it whole"):
+            far[0].open(CORI, "trials.table")
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_every_kind_of_repository_gives_slices(self, connect: Callable[[str], One], kind: str) -> None:
+        one = connect(kind)
+        with one.open(CORI, "spikes.times") as opened:
+            assert opened[3:5].tolist() == one.load_dataset(CORI, "spikes.times", squeeze=False)[3:5].tolist()
+
+
+class TestDescribe:
+    def test_headers_alone_are_read_in_one_request_for_each_file(self, far: Far, config_dir: Path) -> None:
+        one, server, folder = far
+        found = one.describe(CORI)
+        assert sorted(found) == sorted(f"alf/{path.name}" for path in folder.iterdir())
+        times = found["alf/spikes.times.npy"]
+        assert (times.dtype, times.shape, times.size) == ("float64", (1_000_000,), 8_000_128)
+        assert (found["alf/trials.table.pqt"].rows, found["alf/wheel.raw.bin"].shape) == (100, (10_000, 4))
+        asked = [request.path for request in server.requests if request.path.endswith((".npy", ".bin"))]
+        assert len(asked) == len(set(asked)) == 4
+        assert not list(config_dir.rglob("*.npy"))
+
+    def test_what_is_damaged_is_told_and_stops_the_others_no_more_than_what_is_gone(self, far: Far) -> None:
+        one, _, folder = far
+        with (folder / "spikes.times.npy").open("r+b") as file:
+            file.truncate(1_000_000)
+        (folder / "licks.times.npy").unlink()
+        found = one.describe(CORI)
+        assert found["alf/spikes.times.npy"].kind == "refused"
+        assert "of its 8000128 bytes are missing" in found["alf/spikes.times.npy"].note[0]
+        assert found["alf/licks.times.npy"].kind == "unknown"
+        assert found["alf/spikes.clusters.npy"].shape == (1_000_000, 1)
+        with pytest.raises(UnsafeData):
+            one.describe(CORI, "spikes.times")
+        with pytest.raises(NotFound):
+            one.describe(CORI, "licks.times")
+
+    def test_what_explains_many_files_is_fetched_once(self, far: Far) -> None:
+        _, server, folder = far
+        for number in range(20):
+            (folder / f"ephys.raw.{number:02}.bin").write_bytes(bytes(40))
+        (folder / "ephys.raw.metadata.json").write_text('{"dtype": "int16", "shape": [-1, 2]}')
+        write_index(folder.parents[5])
+        found = One("far").describe(CORI, "ephys")
+        assert {one.shape for path, one in found.items() if path.endswith(".bin")} == {(10, 2)}
+        assert [request.path for request in server.requests].count(f"/{CORI}/alf/ephys.raw.metadata.json") == 1
+
+    def test_a_local_file_that_is_gone_since_is_not_there(self, data_root: Path, add_repository: Add) -> None:
+        one = local(add_repository, data_root)
+        before = len(one.describe(CORI))
+        (data_root / CORI / "alf" / "spikes.times.npy").unlink()
+        for call in (one.load_dataset, one.open, one.describe, one.download):
+            with pytest.raises(DatasetNotFound, match="spikes.times.npy is not there"):
+                call(CORI, "spikes.times")
+        found = one.describe(CORI)
+        assert (len(found), found["alf/spikes.times.npy"].kind) == (before, "unknown")
+        one.refresh()
+        assert len(one.describe(CORI)) == before - 1
+
+    def test_an_object_of_several_files_is_described_and_one_of_several_collections_is_not_guessed(
+        self, mixed: One
+    ) -> None:
+        with pytest.raises(AmbiguousQuery, match="by collection"):
+            mixed.describe(CORI, "licks")
+        if mixed.repository.kind == "local":
+            assert list(mixed.describe(CORI, "eye")) == ["alf/_ibl_eye.area.npy", "alf/eye.area.npy"]
+            assert list(mixed.describe(CORI, "trials.choice")) == ["alf/#2024-05-06#/trials.choice.npy"]
+            assert len(mixed.describe(CORI)) == 22
+
+    def test_what_is_here_is_described_without_asking_anybody(self, far: Far, config_dir: Path) -> None:
+        one, server, _ = far
+        entries = one.entries(CORI)
+        one.download(CORI, "spikes")
+        one.download(CORI, "wheel", extension="bin")
+        folder = config_dir / "data" / "far" / CORI / "alf"
+        with (folder / "spikes.times.npy").open("r+b") as file:
+            file.truncate(1_000_000)
+        asked = len(server.requests)
+        found = one.describe_here(entries)
+        assert sorted(found) == ["alf/spikes.clusters.npy", "alf/spikes.times.npy", "alf/wheel.raw.bin"]
+        assert found["alf/spikes.clusters.npy"].shape == (1_000_000, 1)
+        assert found["alf/spikes.times.npy"].kind == "refused"
+        assert (found["alf/wheel.raw.bin"].shape, found["alf/wheel.raw.bin"].size) == (None, 80_000)
+        assert found["alf/wheel.raw.bin"].kind != "unknown"  # only what explains it is not here
+        assert len(server.requests) == asked
+
+
+class TestCodeInFiles:
+    """What runs code that a file holds is one argument of one function, and nothing leads there."""
+
+    def test_it_is_an_argument_of_one_function_only(self) -> None:
+        name = "execute_code_in_the_file"
+        takers = [
+            verb for verb in [*onelight.__all__, *dir(One)]
+            if not verb.startswith("_") and callable(function := getattr(One, verb, getattr(onelight, verb, None)))
+            and not isinstance(function, type) and name in inspect.signature(function).parameters
+        ]  # fmt: skip
+        assert sorted(set(takers)) == ["load_dataset"]
+        parameter = inspect.signature(One.load_dataset).parameters[name]
+        assert (parameter.kind, parameter.default) == (inspect.Parameter.KEYWORD_ONLY, False)
+        assert inspect.signature(onelight.load_dataset).parameters[name].default is False
+
+    def test_it_does_what_it_says_and_nothing_else_does(self, tmp_path: Path, add_repository: Add) -> None:
+        folder = tmp_path / "root" / CORI / "alf"
+        folder.mkdir(parents=True)
+        np.save(folder / "a.b.npy", np.array([{"x": 1}, None], dtype=object), allow_pickle=True)
+        one = local(add_repository, tmp_path / "root")
+        calls: list[Callable[[], object]] = [
+            lambda: one.load_dataset(CORI, "a.b"),
+            lambda: one.load_dataset(CORI, "a.b", execute_code_in_the_file=False),
+            lambda: one.load_object(CORI, "a"),
+            lambda: one.load_collection(CORI, "alf"),
+            lambda: one.load_session(CORI),
+            lambda: one.open(CORI, "a.b"),
+        ]
+        for call in calls:
+            with pytest.raises(UnsafeData) as caught:
+                call()
+            assert "execute" not in str(caught.value)
+            assert "allow" not in str(caught.value)
+        assert one.load_dataset(CORI, "a.b", execute_code_in_the_file=True)[0] == {"x": 1}
+
+    def test_no_message_and_no_command_mentions_it(self) -> None:
+        from onelight.cli import cli
+
+        package = Path(onelight.__file__).parent
+        for path in package.rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            documented = {
+                node.body[0].value
+                for node in ast.walk(tree)
+                if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+                and node.body
+                and isinstance(node.body[0], ast.Expr)
+            }
+            said = [
+                node.value
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in documented
+            ]
+            assert {text for text in said if "execute_code" in text} <= {"execute_code_in_the_file"}, path
+        options = {option for command in cli.commands.values() for found in command.params for option in found.opts}
+        assert not [option for option in options if "execut" in option or "pickle" in option]
 
 
 class TestDownload:
@@ -750,7 +1289,7 @@ class TestPublish:
         assert onelight.publish().startswith("http")
         add_repository("public", "figshare", article_id=article, token="", api_url=sandbox.api_url)
         assert onelight.search("a.b") == [CORI]
-        assert onelight.load_dataset(CORI, "a.b").read_bytes() == f"content of {CORI}/alf/a.b.txt".encode()
+        assert onelight.load_dataset(CORI, "a.b") == f"content of {CORI}/alf/a.b.txt"
 
     def test_a_repository_without_a_draft_says_so(self, made: One) -> None:
         with pytest.raises(ReadOnlyRepository, match="has no draft"):
@@ -848,8 +1387,9 @@ class TestModule:
 
     def test_they_are_the_verbs_of_the_class_with_its_words(self) -> None:
         assert onelight.ONE is onelight.One is One
-        for name in ("search", "list", "load_object", "load_dataset", "download", "scan", "upload", "publish",
-                     "repositories", "search_terms"):  # fmt: skip
+        for name in ("search", "list", "describe", "open", "load_object", "load_dataset", "load_collection",
+                     "load_session", "download", "scan", "upload", "publish", "repositories",
+                     "search_terms"):  # fmt: skip
             function, method = getattr(onelight, name), getattr(One, name)
             assert function.__doc__ == method.__doc__
             assert list(inspect.signature(function).parameters) == list(inspect.signature(method).parameters)[1:]

@@ -24,6 +24,14 @@ def test_the_examples_in_docstrings_run(name):
     assert failed == 0
 
 
+@pytest.mark.parametrize("name", ["alf.md"])
+def test_the_examples_in_documents_run(name):
+    text = re.sub(r"^```.*$", "", (TOP / "docs" / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    failed, tried = runner.run(doctest.DocTestParser().get_doctest(text, {}, name, name, 0))
+    assert (failed, tried > 0) == (0, True)
+
+
 def test_the_readme_names_every_command():
     text = (TOP / "README.md").read_text(encoding="utf-8")
     assert [name for name in cli.commands if f"onelight {name}" not in text] == []

@@ -204,6 +204,113 @@ class TestWhatIsNot:
         problem.reason.encode()
 
 
+class TestRemarks:
+    """What is shared although it is not strict ALF."""
+
+    @pytest.mark.parametrize(
+        ("path", "place", "reason"),
+        [
+            (
+                f"{SESSION}/alf/Cori_2016-12-14_M2_g0_t0.imec.lf.bin",
+                f"{SESSION}/alf/Cori_2016-12-14_M2_g0_t0.imec.lf.bin",
+                (
+                    "object 'Cori_2016-12-14_M2_g0_t0' has '-'; allowed are letters, digits and _; "
+                    "the nearest right name is Cori_2016_12_14_M2_g0_t0.imec.lf.bin"
+                ),
+            ),
+            (
+                f"{SESSION}/_spikes.times.npy",
+                f"{SESSION}/_spikes.times.npy",
+                (
+                    "object '_spikes' begins with _, which only a namespace does: _ibl_spikes; "
+                    "the nearest right name is spikes.times.npy"
+                ),
+            ),
+            (
+                f"{SESSION}/alf/é.é.é",
+                f"{SESSION}/alf/é.é.é",
+                (
+                    "attribute 'é' is not of letters and digits (A-Z a-z 0-9), "
+                    "with _times, _intervals or a timescale behind it if need be"
+                ),
+            ),
+            (
+                f"{SESSION}/alf/my probe/#v 1#/a.b.npy",
+                f"{SESSION}/alf/my probe/#v 1#",
+                (
+                    "folder 'my probe' has ' '; allowed are letters, digits, _ - .; "
+                    "folder 'v 1' has ' '; allowed are letters, digits, _ - .; "
+                    "the nearest right name is alf/my-probe/#v-1#"
+                ),
+            ),
+            (
+                f"{SESSION}/a b/c.d.npy",
+                f"{SESSION}/a b",
+                "folder 'a b' has ' '; allowed are letters, digits, _ - .; the nearest right name is a-b",
+            ),
+            (
+                "my-lab/Subjects/Cori/2016-12-14/001/alf/a.b.npy",
+                "my-lab",
+                "lab 'my-lab' has '-', which ONE-api does not read in the name of a lab",
+            ),
+        ],
+    )
+    def test_it_is_told_with_its_place_the_reason_and_the_nearest_right_name(
+        self, look: Callable[..., Scan], path: str, place: str, reason: str
+    ) -> None:
+        found = look(path)
+        assert found.problems == ()
+        assert path in found.index
+        assert found.remarks == (Problem(place, reason, 1),)
+
+    def test_strict_names_are_not_remarked_on(self, look: Callable[..., Scan]) -> None:
+        found = look(f"{SESSION}/alf/#2024-05-06#/_ibl_spikes.times_bpod.6252a2f0-c10f-4e49-b085-75749ba29c35.npy")
+        assert (found.problems, found.remarks) == ((), ())
+
+    def test_a_name_a_folder_and_a_lab_are_told_once_with_the_number_of_their_files(
+        self, look: Callable[..., Scan]
+    ) -> None:
+        sessions = [f"my-lab/Subjects/Cori/2016-12-{day}/001" for day in (14, 17, 18)]
+        names = ["spike-s.times.npy", "probe 1/a.b.npy", "probe 1/c.d.npy", "probe 1/spike-s.times.npy"]
+        found = look(*(f"{session}/alf/{name}" for session in sessions for name in names))
+        assert [(remark.path, remark.files) for remark in found.remarks] == [
+            ("my-lab", 12),
+            (f"{sessions[0]}/alf/probe 1", 9),
+            (f"{sessions[0]}/alf/probe 1/spike-s.times.npy", 6),  # the first of them, by path
+        ]
+
+    def test_a_right_name_that_another_file_has_is_said_to_be_taken(self, look: Callable[..., Scan]) -> None:
+        copy = f"{SESSION}/alf/spikes.times (1).npy"
+        (remark,) = look(copy, f"{SESSION}/alf/trial-s.times.npy", f"{SESSION}/other/trials.times.npy").remarks[:1]
+        assert remark.path == copy
+        assert remark.reason.endswith("; the nearest right name is spikes.times.npy, which is taken")
+
+    def test_of_the_published_dataset_only_the_names_with_hyphens_are_remarked_on(self, shared_data_root: Path) -> None:
+        found = scan(shared_data_root)
+        assert len(found.remarks) == 6  # two probes of each of three sessions, each by a name of its own
+        assert all(".imec.lf.timestamps.npy" in remark.path for remark in found.remarks)
+        assert all("has '-'" in remark.reason for remark in found.remarks)
+
+    @pytest.mark.skipif(os.name != "posix", reason="some of these names cannot be made on Windows")
+    @pytest.mark.parametrize(
+        ("name", "right"),
+        [
+            ("trials_times.npy", "trials.times.npy"),
+            ("a:b.c.npy", "a.b.c.npy"),
+            ("spikes~old.times.npy", "spikes_old.times.npy"),
+            ("spikes.times.npy ", "spikes.times.npy"),
+            ("notes.txt", ""),
+            ("con.times.npy", ""),
+        ],
+    )
+    def test_what_cannot_be_shared_is_told_the_nearest_right_name_where_there_is_one(
+        self, look: Callable[..., Scan], name: str, right: str
+    ) -> None:
+        found = look(f"{SESSION}/raw/{name}")
+        assert only(found).reason.partition("; the nearest right name is ")[2] == right
+        assert found.remarks == ()
+
+
 class TestRoots:
     def test_a_root_that_is_not_there_is_told(self, tmp_path: Path) -> None:
         with pytest.raises(RepositoryNotFound, match="there is no folder .*nowhere"):

@@ -34,9 +34,18 @@ def test_importing_the_package_loads_nothing_that_takes_long() -> None:
     assert not loaded_by("import onelight") & (HEAVY | {"click", "json", "logging"})
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"], ["search", "--help"], ["upload", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["-h"], ["--version"], ["search", "--help"], ["describe", "-h"], ["upload", "-h"]]
+)
 def test_help_loads_nothing_that_takes_long(arguments: list[str]) -> None:
     assert not loaded_by("from onelight.cli import run; run(sys.argv[1:])", *arguments) & HEAVY
+
+
+def test_the_handle_loads_arrays_with_the_first_file_only() -> None:
+    loaded = loaded_by(
+        "import onelight; one = onelight.One('local'); onelight.times; onelight.to_dataframe; one.search()"
+    )
+    assert not loaded & {"numpy", "pandas", "pyarrow"}
 
 
 @pytest.mark.parametrize("arguments", [[], ["repo"], ["search"]])

@@ -13,12 +13,12 @@ from typing import Any
 
 import click
 
-from onelight.cli import cache, places, reading, rehearsal, sharing, stopping
+from onelight.cli import cache, looking, places, reading, rehearsal, sharing, stopping
 from onelight.cli.errors import report
 from onelight.version import __version__
 
 _GROUPS = {
-    "Use data": (reading.search, reading.list_, reading.download),
+    "Use data": (reading.search, looking.list_, looking.describe, reading.download),
     "Share data": (sharing.scan, sharing.upload, sharing.publish, sharing.index),
     "Choose where": (places.repo, places.add_repo),
     "Keep house": (cache.cache,),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 import unicodedata
 
@@ -71,7 +72,7 @@ def report(error: BaseException, arguments: list[str]) -> int:
     code = error.exit_code if isinstance(error, click.ClickException) else exit_code(error)
     code = stopping.exit_code(error) if is_stopped else code
     if "--json" in arguments:
-        _print_row(error, code)
+        _print_row(error, code, arguments)
     if isinstance(error, click.ClickException):
         with contextlib.suppress(OSError):
             error.show()
@@ -82,7 +83,7 @@ def report(error: BaseException, arguments: list[str]) -> int:
             _trace(error)
         _say(f"error: {error.message}")
         if error.hint:
-            _say(f"hint: {error.hint}")
+            _say(f"hint: {_hint(error, arguments)}")
     elif isinstance(error, OSError):
         _say(f"error: {error}")
         _say("hint: is the disk full, or a folder closed to you? --debug shows where it happened")
@@ -92,6 +93,13 @@ def report(error: BaseException, arguments: list[str]) -> int:
         _trace(error)
         _say("error: this is a bug of ONE light; please report it with the lines above")
     return code
+
+
+def _hint(error: errors.OneError, arguments: list[str]) -> str:
+    """Return what to do next, as a command where the library says it as a call."""
+    if isinstance(error, errors.AmbiguousQuery) and error.keyword and arguments:
+        return f"Choose one: {shlex.join(['onelight', *arguments, f'--{error.keyword}', error.values[0]])}"
+    return error.hint
 
 
 def _exhausted(error: BaseException) -> errors.OneError | None:
@@ -105,11 +113,11 @@ def _exhausted(error: BaseException) -> errors.OneError | None:
     )
 
 
-def _print_row(error: BaseException, code: int) -> None:
+def _print_row(error: BaseException, code: int, arguments: list[str]) -> None:
     import json
 
     message = error.format_message() if isinstance(error, click.ClickException) else _message(error)
-    hint = without_secrets(getattr(error, "hint", None) or "") or None
+    hint = without_secrets(_hint(error, arguments) if isinstance(error, errors.OneError) else "") or None
     row = {"status": "error", "error": type(error).__name__, "message": without_secrets(message), "hint": hint}
     with contextlib.suppress(OSError):  # stdout itself may be what failed
         click.echo(json.dumps(row | {"exit": code}))

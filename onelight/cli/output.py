@@ -42,6 +42,20 @@ jobs_option = click.option(
 )
 
 
+def parts_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say what the names of datasets must have."""
+    options = {
+        "--collection": "Only in this folder of the session, such as alf/probe00.",
+        "--revision": "The newest revision up to this one, by text; '' for what has none.",
+        "--namespace": "Only with this namespace, such as ibl for _ibl_trials.",
+        "--timescale": "Only on this clock, such as bpod for intervals_bpod.",
+        "--extension": "Only files of this form, such as npy.",
+    }
+    for name, words in reversed(options.items()):
+        command = click.option(name, metavar="TEXT", help=words)(command)
+    return command
+
+
 def emit(row: dict[str, Any], text: str, *, as_json: bool) -> None:
     """Print one item of the result: as it is for a program, and without tricks for a person at a terminal."""
     if as_json:

@@ -1,4 +1,4 @@
-"""Commands that use data: search, list, download."""
+"""Commands that find and fetch data: search, download."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from onelight.cli.output import (
     emit,
     jobs_option,
     outcome_row,
+    parts_options,
     repository_option,
     run_exit_code,
     say,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--subject", multiple=True, help="The same for the subject.")
 @click.option("--date", multiple=True, metavar="YYYY-MM-DD", help="The same for the date, such as '2016-12-*'.")
 @click.option("--number", multiple=True, help="Number of the session on its day; 1 and 001 are the same.")
+@parts_options
 @repository_option
 @shared_options
 def search(
@@ -46,11 +48,12 @@ def search(
     number: tuple[str, ...],
     repository: str | None,
     as_json: bool,
+    **parts: str | None,
 ) -> None:
     """Print the sessions of the current repository, one per line.
 
     A DATASET is an object (spikes), a dataset type (spikes.times) or a file name (spikes.times.npy), each with * for
-    any text. A session must have all that are given.
+    any text. A session must have all that are given, each in the collection, revision and so on that is asked for.
 
     \b
     Examples:
@@ -61,7 +64,9 @@ def search(
     from onelight.api import One
 
     one = One(repository)
-    found = one.search(datasets, lab=lab or None, subject=subject or None, date=date or None, number=number or None)
+    found = one.search(
+        datasets, lab=lab or None, subject=subject or None, date=date or None, number=number or None, **parts
+    )
     for session in found:
         emit({"session": session}, session, as_json=as_json)
     say(f"{count(len(found), 'session')} in '{one.repository.name}' ({one.repository.address})")
@@ -76,42 +81,13 @@ def _say_what_there_is(one: One) -> None:
         say(f"It has the objects {', '.join(objects)}; the subjects {', '.join(terms.subject)}")
 
 
-@click.command("list", short_help="What a session holds.")
-@click.argument("session")
-@repository_option
-@shared_options
-def list_(session: str, repository: str | None, as_json: bool) -> None:
-    """Print the dataset types of a session, one per line; with --json one object for each file.
-
-    SESSION is lab/Subjects/subject/date/number, as search prints it.
-
-    \b
-    Example:
-      onelight list nicklab/Subjects/Cori/2016-12-14/001
-    """
-    from onelight.api import One
-
-    one = One(repository)
-    entries = one.entries(session)
-    if as_json:
-        for entry in entries:
-            row = {"session": entry.session, "path": entry.path, "dataset": entry.dataset and entry.dataset.type}
-            emit(row | {"bytes": entry.size, "md5": entry.md5}, "", as_json=True)
-    else:
-        for name in one.list(session):
-            emit({}, name, as_json=False)
-    sizes = [entry.size for entry in entries if entry.size is not None]
-    collections = sorted({entry.dataset.collection for entry in entries if entry.dataset})
-    total = f", {size_text(sum(sizes))}" if sizes else ""
-    say(f"{count(len(entries), 'file')}{total} in {', '.join(collections)}")
-
-
 @click.command(short_help="Fetch a session, or one object of it.")
 @click.argument("session", required=False)
 @click.argument("dataset", metavar="[OBJECT]", required=False)
 @click.option("--from-file", metavar="FILE", help="Fetch what this list names, one path or session a line; - is stdin.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be fetched, why, and what there is room for.")
 @click.option("--output", metavar="DIR", type=click.Path(path_type=Path), help="Folder for the data.")
+@parts_options
 @jobs_option
 @repository_option
 @shared_options
@@ -124,10 +100,12 @@ def download(
     jobs: int | None,
     repository: str | None,
     as_json: bool,
+    **parts: str | None,
 ) -> int:
     """Fetch the files of a session and print where they are, one per line.
 
     OBJECT is an object (spikes), a dataset type (spikes.times) or a file name; without it, everything is fetched.
+    Of an object comes the newest revision of each dataset; a whole session comes with all of them.
     Every file is compared with the size and md5 that the repository states before it gets its name. What is there
     already is kept; an interrupted download, run again, continues. Ctrl-C ends it in good order, twice at once.
 
@@ -145,11 +123,14 @@ def download(
     if (session is None) == (from_file is None):
         msg = "give a SESSION, or a list with --from-file; one of the two"
         raise click.UsageError(msg)
+    if from_file is not None and any(value is not None for value in parts.values()):
+        msg = "a list names its files: --collection and the like do not go with --from-file"
+        raise click.UsageError(msg)
     one = One(repository)
     if from_file is not None:
         plan = one.plan_paths(read_list(from_file), output=output)
     else:
-        plan = one.plan_download(str(session), dataset, output=output)
+        plan = one.plan_download(str(session), dataset, output=output, **parts)
     if dry_run:
         return _show_plan(plan, as_json=as_json)
     ran = run("Downloading", lambda watcher: one.run_download(plan, parallel=jobs, progress=watcher))
@@ -159,6 +140,7 @@ def download(
     again = _Again(plan, ran, from_file, one.repository.name, output)
     command = ["onelight", "download", *([session] if session else []), *([dataset] if dataset else [])]
     command += ["--output", str(output)] if output else []
+    command += [word for name, value in parts.items() if value is not None for word in (f"--{name}", value)]
     command += ["-R", repository] if repository else []
     next_ = again.command(command)
     ran.tell("fetched")

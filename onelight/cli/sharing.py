@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from onelight.folder import Scan
 
 _ROOT = click.argument("root", type=click.Path(path_type=Path))
+_MOST_NOTES = 20
 _PARTIAL = click.option("--allow-partial", is_flag=True, help="Leave out what is not ALF instead of refusing.")
 
 
@@ -37,7 +38,8 @@ def scan(root: Path, sessions_only: bool, as_json: bool) -> int:
     """Print every dataset below ROOT, one per line; say on stderr what is not ALF, why, and what the right form is.
 
     ROOT is the folder that holds LAB/Subjects/SUBJECT/YYYY-MM-DD/NUMBER/. Nothing is changed, nothing is sent. The
-    exit code is 1 if something in the folder could not be shared.
+    exit code is 1 if something in the folder could not be shared. Names that are shared and that other programs may
+    not read are noted with the nearest right name; --json has all of them.
 
     \b
     Example:
@@ -53,6 +55,7 @@ def scan(root: Path, sessions_only: bool, as_json: bool) -> int:
         for entry in found.index:
             emit({"path": entry.path, "session": entry.session, "bytes": entry.size}, entry.path, as_json=as_json)
     _tell_problems(found, as_json=as_json)
+    _tell_remarks(found, as_json=as_json)
     say(
         f"{count(len(found.sessions), 'session')}, {count(len(found.index), 'dataset')}, {size_text(found.size)}"
         + (f"; {count(found.ignored, 'hidden or system file')} left out" if found.ignored else "")
@@ -66,6 +69,17 @@ def _tell_problems(found: Scan, *, as_json: bool) -> None:
             row = {"status": "error", "path": problem.path, "message": problem.reason, "files": problem.files}
             emit(row, "", as_json=True)
         say(f"not ALF: {problem}")
+
+
+def _tell_remarks(found: Scan, *, as_json: bool) -> None:
+    for number, remark in enumerate(found.remarks):
+        if as_json:
+            row = {"status": "note", "path": remark.path, "message": remark.reason, "files": remark.files}
+            emit(row, "", as_json=True)
+        if number < _MOST_NOTES:
+            say(f"note: {remark}")
+    if len(found.remarks) > _MOST_NOTES:
+        say(f"note: and {len(found.remarks) - _MOST_NOTES:,} more")
 
 
 @click.command(short_help="Send a local folder to the current repository.")

@@ -5,6 +5,6 @@ first file of its kind is read.
 """
 
 from onelight.loading.bunch import Bunch
-from onelight.loading.registry import load_file
+from onelight.loading.registry import load_file, register_reader
 
-__all__ = ["Bunch", "load_file"]
+__all__ = ["Bunch", "load_file", "register_reader"]

@@ -100,6 +100,8 @@ def _summary(value: object) -> str:
         return value.name
     if isinstance(value, Bunch):
         return f"Bunch with {_counted(len(value), 'value')}"
+    if isinstance(summary := getattr(value, "summary", None), str):  # of a description
+        return _shortened(summary)
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and hasattr(value, "columns"):
         return f"{_counted(shape[0], 'row')} × {_counted(shape[1], 'column')}"

@@ -3,19 +3,21 @@
 The header of such a file is a Python literal, written by whoever wrote the file. Here it is read with a grammar of its
 own, which knows only what array headers consist of, in a time that grows with its length; NumPy is then told what
 the file holds and never reads the header itself. Format: numpy.org/neps/nep-0001-npy-format.html (versions 1.0, 2.0
-and 3.0).
+and 3.0). The parts are for other readers too: `read_header`, `dtype_of` and `check_size` for whoever has the beginning
+of a file only, `read_array` for an array within another file, `take` for values that lie in a file as they are.
 """
 
 from __future__ import annotations
 
 import ast
+import io
 import math
 import os
 import re
 import struct
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from onelight.errors import UnsafeData
 from onelight.loading.content import AGAIN, HEAD, damaged, refuse_foreign
@@ -30,24 +32,31 @@ MAGIC = b"\x93NUMPY"
 MMAP_ABOVE = 100_000_000  # bytes; the first ONE light's limit: below it a copy in memory is the simpler thing to hold
 MAX_HEADER = 10_000  # bytes; NumPy's own limit, far above what any real header needs
 MAX_DEPTH = 20  # of brackets; structured types of structured types do not go deeper
+PIECE = 1 << 20  # bytes that are read from a stream at once
 
 _LENGTH_FORMAT: dict[tuple[int, ...], str] = {(1, 0): "<H", (2, 0): "<I", (3, 0): "<I"}
 _KEYS = {"descr", "fortran_order", "shape"}
 
+# The header that NumPy writes for plain types. It is almost every header, and the grammar takes ten times as long.
+_ORDINARY = re.compile(
+    rb"\{'descr': '([<>|][biufc](?:1|2|4|8|16))', 'fortran_order': (True|False), "
+    rb"'shape': \(((?:(?:0|[1-9][0-9]{0,18}),(?: (?:0|[1-9][0-9]{0,18})(?:, (?:0|[1-9][0-9]{0,18}))*)?)?)\), \} *\n"
+)
 _ESCAPE = r"\\(?:[\\'\"abfnrtv]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})"
+_SPACE = r"[ \t\n\r\f]*"  # Python's; there are many more in Unicode
 _TOKEN = re.compile(
-    rf"""\s*(?:
-        (?P<text>  '(?:[^'\\\n]|{_ESCAPE})*' | "(?:[^"\\\n]|{_ESCAPE})*")
-      | (?P<number>[0-9]{{1,19}})L?(?![0-9A-Za-z_])    # L: written by Python 2
+    rf"""{_SPACE}(?:
+        (?P<text>  '(?:[^'\\\n\r\0]|{_ESCAPE})*' | "(?:[^"\\\n\r\0]|{_ESCAPE})*")
+      | (?P<number>0|[1-9][0-9]{{0,18}})L?(?![0-9A-Za-z_])    # L: written by Python 2
       | (?P<word>  True|False)(?![0-9A-Za-z_])
       | (?P<mark>  [][(){{}}:,])
-    )\s*""",
+    ){_SPACE}""",
     re.VERBOSE,
 )
 # What dtype.str gives, '<b1' of npy-matlab, and plain names such as 'float64'. Nothing that NumPy would parse as
 # several fields, and no letter whose meaning is deprecated.
 _TYPE = re.compile(r"[<>=|]?(?:[biufcSUV][0-9]{1,9}|[mM]8(?:\[[0-9]{0,9}[A-Za-z]{1,2}\])?|\?)")
-_TYPE_NAME = re.compile(r"bool|u?int(?:8|16|32|64)|float(?:16|32|64)|complex(?:64|128)")
+_TYPE_NAME = re.compile(r"bool|u?int(?:8|16|32|64)|float(?:16|32|64)|complex(?:64|128)|single|double")
 _OBJECT = re.compile(r"[<>=|]?(?:O[0-9]*|object_?)")
 _LINE = 60  # characters of a header that a message repeats
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
@@ -75,25 +84,38 @@ class Header:
     offset: int
 
 
+class Readable(Protocol):
+    """What a stream must know to be read here."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return that many bytes, or fewer at the end."""
+        ...
+
+
 class _HeaderError(Exception):
     """The header is not one of an array; the message says why."""
 
 
-def read_npy(path: Path) -> NDArray[Any]:
+def read_npy(path: Path, *, mmap: bool | None = None, execute_code_in_the_file: bool = False) -> NDArray[Any]:
     """Read an array in the form in which it was written.
 
-    The shape is the file's: a MATLAB-written vector stays ``(N, 1)``. Fortran order and byte order are kept. A file
-    above `MMAP_ABOVE` bytes is mapped into memory for reading and costs nothing until it is used.
+    The shape is the file's: a MATLAB-written vector stays ``(N, 1)``. Fortran order and byte order are kept.
 
     Parameters
     ----------
     path : pathlib.Path
         A ``.npy`` file.
+    mmap : bool, optional
+        Whether the file is mapped into memory, for reading: it then costs nothing until it is used. If not given,
+        files above `MMAP_ABOVE` bytes are. An array without values is never mapped.
+    execute_code_in_the_file : bool
+        Also read arrays of Python objects, which are a program that runs while they are read and can do whatever
+        you can. Only for files that you wrote yourself.
 
     Returns
     -------
     numpy.ndarray
-        A ``numpy.memmap`` for a large file.
+        A ``numpy.memmap`` if the file is mapped.
 
     Raises
     ------
@@ -110,29 +132,103 @@ def read_npy(path: Path) -> NDArray[Any]:
     ...     read_npy(path).shape
     (2, 2)
     """
-    import numpy as np
-
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         header = read_header(file, path)
-        dtype = _dtype(header.descr, path)
-        _check_size(header, dtype.itemsize, size, file, path)
-        order: Literal["C", "F"] = "F" if header.fortran_order else "C"
-        try:
-            if size > MMAP_ABOVE:
-                return np.memmap(path, dtype, mode="r", offset=header.offset, shape=header.shape, order=order)
-            file.seek(header.offset)
-            return np.fromfile(file, dtype, count=math.prod(header.shape)).reshape(header.shape, order=order)
-        except ValueError as error:  # more dimensions than this NumPy has
-            raise UnsafeData(f"{path} cannot be read as an array: {error}", hint=AGAIN) from error
+        if execute_code_in_the_file and _has_objects(header):
+            return _execute(file, path)
+        dtype = dtype_of(header, path)
+        check_size(header, dtype.itemsize, size, file, path)
+        return take(file, header, dtype, path, mmap)
 
 
-def read_header(file: BinaryIO, path: Path) -> Header:
+def take(file: BinaryIO, header: Header, dtype: np.dtype[Any], path: Path, mmap: bool | None) -> NDArray[Any]:
+    """Take the values out of a file whose size is known to be right; `mmap` as for `read_npy`.
+
+    Raises
+    ------
+    UnsafeData
+        If NumPy cannot have an array of this shape.
+    """
+    import numpy as np
+
+    count = math.prod(header.shape)
+    order: Literal["C", "F"] = "F" if header.fortran_order else "C"
+    try:
+        if count and (header.offset + count * dtype.itemsize > MMAP_ABOVE if mmap is None else mmap):
+            try:
+                return np.memmap(file, dtype, mode="r", offset=header.offset, shape=header.shape, order=order)
+            except OSError:  # not every network drive can map; nobody asked for it
+                if mmap:
+                    raise
+        file.seek(header.offset)
+        return np.fromfile(file, dtype, count=count).reshape(header.shape, order=order)
+    except ValueError as error:  # more dimensions than this NumPy has
+        raise _unreadable(path, error) from error
+
+
+def read_array(stream: Readable, size: int, path: Path, *, execute_code_in_the_file: bool = False) -> NDArray[Any]:
+    """Read an array from a stream, as from a file of its own.
+
+    Parameters
+    ----------
+    stream : binary stream
+        At the beginning of the array.
+    size : int
+        All bytes of the array with its header.
+    path : pathlib.Path
+        What the array is called in messages.
+    execute_code_in_the_file : bool
+        As for `read_npy`.
+
+    Raises
+    ------
+    UnsafeData
+        If the stream is no array of that size.
+
+    Examples
+    --------
+    >>> import io, numpy, pathlib
+    >>> stream = io.BytesIO()
+    >>> numpy.save(stream, numpy.arange(3))
+    >>> size = stream.tell()
+    >>> _ = stream.seek(0)
+    >>> read_array(stream, size, pathlib.Path("a.npz/a.npy")).tolist()
+    [0, 1, 2]
+    """
+    import numpy as np
+
+    if execute_code_in_the_file:
+        whole = io.BytesIO(stream.read(size))
+        if _has_objects(read_header(whole, path)):
+            return _execute(whole, path)
+        whole.seek(0)
+        stream = whole
+    header = read_header(stream, path)
+    dtype = dtype_of(header, path)
+    check_size(header, dtype.itemsize, size, None, path)
+    try:
+        flat = np.empty(math.prod(header.shape), dtype)
+        array = flat.reshape(header.shape, order="F" if header.fortran_order else "C")
+    except ValueError as error:
+        raise _unreadable(path, error) from error
+    place = flat.view(np.uint8) if flat.nbytes else np.empty(0, np.uint8)
+    start = 0
+    while start < place.size:
+        piece = stream.read(min(PIECE, place.size - start))
+        if not piece:
+            raise damaged(path, f"{place.size - start} of its {size} bytes are missing")
+        place[start : start + len(piece)] = np.frombuffer(piece, np.uint8)
+        start += len(piece)
+    return array
+
+
+def read_header(file: Readable, path: Path) -> Header:
     """Read the header of an array file, and nothing behind it.
 
     Parameters
     ----------
-    file : binary file
+    file : binary file or stream
         The beginning of the array file.
     path : pathlib.Path
         Its name, for messages.
@@ -151,26 +247,30 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     >>> read_header(file, pathlib.Path("a.npy")).shape
     (3, 1)
     """
-    head = file.read(HEAD)
+    head = file.read(10)
     if not head.startswith(MAGIC):
+        head += file.read(HEAD - len(head))
         refuse_foreign(path, head, "an array")
         raise UnsafeData(f"{path} is not an array: it begins with {head[:8]!r}", hint=AGAIN)
+    if len(head) < 10:
+        raise damaged(path, "it ends within its header")
     version = tuple(head[6:8])
     length_format = _LENGTH_FORMAT.get(version)
-    if len(head) < len(MAGIC) + 2 + 2:
-        raise damaged(path, "it ends within its header")
     if length_format is None:
         raise UnsafeData(f"{path} is of the unknown array format {version[0]}.{version[1]}", hint=AGAIN)
     start = 8 + struct.calcsize(length_format)
+    head += file.read(start - len(head))
     if len(head) < start:
         raise damaged(path, "it ends within its header")
-    (length,) = struct.unpack(length_format, head[8:start])
+    (length,) = struct.unpack(length_format, head[8:])
     if length > MAX_HEADER:
         raise UnsafeData(f"{path} has a header of {length} bytes, where {MAX_HEADER} are the limit", hint=AGAIN)
-    file.seek(start)
     raw = file.read(length)
     if len(raw) < length:
         raise damaged(path, "it ends within its header")
+    if ordinary := _ORDINARY.fullmatch(raw):
+        shape = tuple(int(n) for n in ordinary[3].split(b",") if n)
+        return Header(ordinary[1].decode("ascii"), ordinary[2] == b"True", shape, start + length)
     try:
         return _parse_header(raw.decode("utf-8" if version == (3, 0) else "latin-1"), start + length)
     except UnicodeDecodeError as error:
@@ -255,22 +355,45 @@ def _container(tokens: list[tuple[str, str]], position: int, depth: int) -> tupl
     return (items[0] if len(items) == 1 and not comma else tuple(items)), position
 
 
-def _dtype(descr: Any, path: Path) -> np.dtype[Any]:
-    """Return the type of one element; types that hold Python objects are refused before NumPy hears of them."""
+def dtype_of(header: Header, path: Path) -> np.dtype[Any]:
+    """Return the type of one element; types that hold Python objects are refused before NumPy hears of them.
+
+    Parameters
+    ----------
+    header : Header
+        What the file says about itself.
+    path : pathlib.Path
+        Its name, for messages.
+
+    Raises
+    ------
+    UnsafeData
+        If the elements are Python objects, or of no type that NumPy has.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> dtype_of(Header("<f4", False, (10,), 128), pathlib.Path("a.npy")).itemsize
+    4
+    """
     import numpy as np
 
-    for name in _type_names(descr):
-        if _OBJECT.fullmatch(name):
-            raise _contains_objects(path)
+    if _has_objects(header):
+        raise _contains_objects(path)
+    for name in _type_names(header.descr):
         if not (_TYPE.fullmatch(name) or _TYPE_NAME.fullmatch(name)):
             raise UnsafeData(f"{path} has elements of the unknown type {name[:40]!r}", hint=AGAIN)
     try:
-        dtype = np.lib.format.descr_to_dtype(descr)
+        dtype = np.lib.format.descr_to_dtype(header.descr)
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError) as error:
-        raise damaged(path, f"NumPy knows no type of elements {str(descr)[:_LINE]!r}") from error
+        raise damaged(path, f"NumPy knows no type of elements {str(header.descr)[:_LINE]!r}") from error
     if dtype.hasobject:
         raise _contains_objects(path)
     return dtype
+
+
+def _has_objects(header: Header) -> bool:
+    return any(_OBJECT.fullmatch(name) for name in _type_names(header.descr))
 
 
 def _contains_objects(path: Path) -> UnsafeData:
@@ -278,6 +401,27 @@ def _contains_objects(path: Path) -> UnsafeData:
         f"{path} contains Python objects, and reading those could run any program",
         hint="Ask the owner to share it as numbers, or as a table",
     )
+
+
+def _execute(file: BinaryIO, path: Path) -> NDArray[Any]:
+    """Read Python objects, which may do anything meanwhile; the caller has asked for it by a frightening name."""
+    import numpy as np
+
+    file.seek(0)
+    try:
+        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=True)
+    except Exception as error:  # what a program raises
+        raise UnsafeData(
+            f"{path} contains Python objects that cannot be made here: {error!r}",
+            hint="Use the libraries with which it was written",
+        ) from error
+    if file.read(1):
+        raise damaged(path, "more follows behind its Python objects")
+    return array
+
+
+def _unreadable(path: Path, error: ValueError) -> UnsafeData:
+    return UnsafeData(f"{path} cannot be read as an array: {error}", hint=AGAIN)
 
 
 def _type_names(descr: Any) -> list[str]:
@@ -297,11 +441,35 @@ def _field_type(field: Any) -> list[str]:
     return _type_names(field[1])
 
 
-def _check_size(header: Header, itemsize: int, size: int, file: BinaryIO, path: Path) -> None:
-    """Refuse a file that is not exactly its header and its data; then no array is larger than its file."""
+def check_size(header: Header, itemsize: int, size: int, file: BinaryIO | None, path: Path) -> None:
+    """Refuse a file that is not exactly its header and its data; then no array is larger than its file.
+
+    Parameters
+    ----------
+    header : Header
+        What the file says about itself.
+    itemsize : int
+        Bytes of one element.
+    size : int
+        All bytes of the file.
+    file : binary file or None
+        The file, to say what follows the array if something does. None where only its beginning is there.
+    path : pathlib.Path
+        Its name, for messages.
+
+    Raises
+    ------
+    UnsafeData
+        If the size is another one.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> check_size(Header("<f4", False, (10,), 128), 4, 168, None, pathlib.Path("a.npy"))
+    """
     # NumPy multiplies the dimensions that are not zero, whether or not another one is.
     if math.prod(max(n, 1) for n in header.shape) * max(itemsize, 1) > sys.maxsize:
-        raise damaged(path, f"its header states the impossible shape {_short_shape(header.shape)}")
+        raise damaged(path, f"it states the impossible shape {_short_shape(header.shape)}")
     count = math.prod(header.shape)
     if count and not itemsize:
         raise UnsafeData(f"{path} has elements of no bytes, so its size says nothing about its length", hint=AGAIN)
@@ -309,8 +477,9 @@ def _check_size(header: Header, itemsize: int, size: int, file: BinaryIO, path: 
     if size < expected:
         raise damaged(path, f"{expected - size} of its {expected} bytes are missing")
     if size > expected:
-        file.seek(expected)
-        more = "a second array follows" if file.read(len(MAGIC)) == MAGIC else f"{size - expected} more follow"
+        more = f"{size - expected} more follow"
+        if file and file.seek(expected) and file.read(len(MAGIC)) == MAGIC:
+            more = "a second array follows"
         raise damaged(path, f"its array ends after {expected} bytes, and {more}")
 
 

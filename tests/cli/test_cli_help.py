@@ -55,6 +55,7 @@ def test_the_commands_are_those_of_the_documentation() -> None:
                 "add-repo",
                 "search",
                 "list",
+                "describe",
                 "scan",
                 "upload",
                 "download",
@@ -69,10 +70,17 @@ def test_the_commands_are_those_of_the_documentation() -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["search", "list", "upload", "download", "publish"])
+@pytest.mark.parametrize("command", ["search", "list", "describe", "upload", "download", "publish"])
 def test_every_command_that_asks_a_repository_can_be_told_which(command: str) -> None:
     options = {name for parameter in cli.commands[command].params for name in parameter.opts}
     assert {"-R", "--repository", "--json", "--debug"} <= options
+
+
+@pytest.mark.parametrize("command", ["search", "list", "describe", "download"])
+def test_every_command_that_names_datasets_takes_the_parts_of_their_names(onelight: Run, command: str) -> None:
+    shown = onelight(command, "--help")
+    for option in ("--collection", "--revision", "--namespace", "--timescale", "--extension"):
+        assert f"  {option} TEXT" in shown.out
 
 
 def test_the_version_is_the_one_of_the_package(onelight: Run) -> None:
@@ -125,6 +133,8 @@ def test_with_json_an_error_is_one_object_too(onelight: Run, arguments: list[str
         (errors.NoSpace, 7),
         (errors.UnsafeData, 8),
         (errors.RepositoryError, 1),
+        (errors.RowsDiffer, 1),
+        (errors.MissingExtra, 1),
         (errors.QuotaExceeded, 1),
         (errors.Interrupted, 130),
     ],

@@ -1,4 +1,4 @@
-"""search, list and download: data on stdout, talk on stderr, and an exit code that tells the truth."""
+"""search and download: data on stdout, talk on stderr, and an exit code that tells the truth."""
 
 from __future__ import annotations
 
@@ -102,31 +102,105 @@ class TestSearch:
         assert "not a dataset pattern" in refused.err
 
 
-class TestList:
-    def test_the_types_of_a_session_are_printed_one_per_line(self, onelight: Run, disk: str) -> None:
-        listed = onelight("list", SESSION)
-        assert listed.code == 0
-        assert len(listed.lines) == 55
-        assert {"spikes.times", "trials.intervals", "Cori_2016-12-14_M2_g0_t0.imec"} < set(listed.lines)
-        assert "55 files" in listed.err
+@pytest.fixture
+def mixed(tmp_path: Path, add_repository: Callable[..., str], serve: Callable[[Path], Any]) -> Any:
+    """Serve a session of two probes, three revisions, two namespaces, two clocks and two forms."""
+    for path in PATHS:
+        (tmp_path / "mixed" / SESSION / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mixed" / SESSION / path).write_text(path)
+    write_index(tmp_path / "mixed")
+    server = serve(tmp_path / "mixed")
+    add_repository("mixed", "http", base_url=server.url)
+    return server
 
-    def test_json_is_one_object_per_file(self, onelight: Run, disk: str, shared_data_root: Path) -> None:
-        rows = onelight("list", SESSION, "--json").rows
-        assert len(rows) == 55
-        (row,) = [row for row in rows if row["dataset"] == "spikes.times"]
-        path = f"{SESSION}/alf/spikes.times.npy"
-        assert (row["session"], row["path"]) == (SESSION, path)
-        assert row["bytes"] == (shared_data_root / path).stat().st_size
 
-    def test_a_session_that_is_not_there_is_not_found(self, onelight: Run, disk: str) -> None:
-        missing = onelight("list", SESSION.replace("001", "002"))
+PATHS = [
+    "alf/#2022-01-28#/trials.choice.npy",
+    "alf/#2024-05-06#/trials.choice.npy",
+    "alf/_ibl_trials.goCue_times.npy",
+    "alf/probe00/spikes.times.npy",
+    "alf/probe01/spikes.times.npy",
+    "alf/trials.choice.npy",
+    "alf/trials.intervals.npy",
+    "alf/trials.intervals_bpod.npy",
+    "alf/trials.table.pqt",
+    "licks.times.npy",
+]
+OLD, NEW, CUE, PROBE_0, PROBE_1, FIRST, INTERVALS, BPOD, TABLE, LICKS = PATHS
+
+
+class TestParts:
+    @pytest.mark.parametrize(
+        ("arguments", "number"),
+        [
+            (["--collection", "alf/probe00"], 1),
+            (["--collection", "alf/probe*"], 1),
+            (["--collection", ""], 1),
+            (["--collection", "probe00"], 0),
+            (["spikes", "--collection", "alf"], 0),
+            (["trials", "spikes", "--collection", "alf*"], 1),
+            (["trials.choice", "--revision", ""], 1),
+            (["--revision", "2000"], 1),
+            (["--namespace", "ibl"], 1),
+            (["spikes", "--namespace", "ibl"], 0),
+            (["trials.intervals", "--timescale", "bpod"], 1),
+            (["--timescale", "fpga"], 0),
+            (["--extension", "pqt"], 1),
+            (["spikes", "--extension", "pqt"], 0),
+        ],
+    )
+    def test_a_session_is_found_if_such_datasets_have_these_parts(
+        self, onelight: Run, mixed: Any, arguments: list[str], number: int
+    ) -> None:
+        found = onelight("search", *arguments)
+        assert (found.code, len(found.lines)) == (0, number)
+
+    @pytest.mark.parametrize(
+        ("arguments", "paths"),
+        [
+            (["spikes"], [PROBE_0, PROBE_1]),
+            (["spikes", "--collection", "alf/probe01"], [PROBE_1]),
+            (["--collection", "alf/probe01"], [PROBE_1]),
+            (["--collection", ""], [LICKS]),
+            (["trials"], [NEW, CUE, INTERVALS, BPOD, TABLE]),
+            (["trials", "--revision", "2023"], [OLD, CUE, INTERVALS, BPOD, TABLE]),
+            (["trials.choice", "--revision", ""], [FIRST]),
+            (["--revision", ""], [CUE, PROBE_0, PROBE_1, FIRST, INTERVALS, BPOD, TABLE, LICKS]),
+            (["trials", "--namespace", "ibl"], [CUE]),
+            (["trials.intervals", "--timescale", "bpod"], [BPOD]),
+            (["trials", "--extension", "pqt"], [TABLE]),
+            (["trials.choice", "--collection", "alf", "--extension", "npy"], [NEW]),
+        ],
+    )
+    def test_only_files_with_these_parts_are_fetched_each_in_its_newest_revision(
+        self, onelight: Run, mixed: Any, config_dir: Path, arguments: list[str], paths: list[str]
+    ) -> None:
+        folder = config_dir / "data" / "mixed" / SESSION
+        planned = onelight("download", SESSION, *arguments, "--dry-run")
+        fetched = onelight("download", SESSION, *arguments)
+        assert (fetched.code, fetched.lines) == (0, [str(folder / path) for path in paths])
+        assert planned.lines == fetched.lines
+        assert [path.read_text() for path in sorted(folder.rglob("*.*.*")) if path.is_file()] == paths
+
+    def test_a_whole_session_comes_with_all_revisions(self, onelight: Run, mixed: Any, config_dir: Path) -> None:
+        folder = config_dir / "data" / "mixed" / SESSION
+        assert onelight("download", SESSION).lines == [str(folder / path) for path in PATHS]
+
+    def test_what_is_not_there_with_these_parts_says_what_is(self, onelight: Run, mixed: Any, config_dir: Path) -> None:
+        missing = onelight("download", SESSION, "spikes", "--collection", "alf/probe02")
         assert (missing.code, missing.out) == (3, "")
-        assert f"Did you mean {SESSION}" in missing.err
+        assert "collection is one of: 'alf/probe00', 'alf/probe01'" in missing.err
+        assert not list(config_dir.rglob("*.npy"))
 
-    def test_what_is_no_session_is_wrong_usage(self, onelight: Run, disk: str) -> None:
-        refused = onelight("list", "Cori")
+    @pytest.mark.parametrize("option", ["collection", "revision", "namespace", "timescale", "extension"])
+    @pytest.mark.parametrize("value", ["x", ""])
+    def test_a_list_names_its_files_and_takes_no_such_option(
+        self, onelight: Run, mixed: Any, config_dir: Path, option: str, value: str
+    ) -> None:
+        refused = onelight("download", "--from-file", "-", f"--{option}", value, given=f"{SESSION}\n")
         assert (refused.code, refused.out) == (2, "")
-        assert "LAB/Subjects/SUBJECT/YYYY-MM-DD/NUMBER" in refused.err
+        assert "do not go with --from-file" in refused.err
+        assert not list(config_dir.rglob("*.npy"))
 
 
 class TestDownload:

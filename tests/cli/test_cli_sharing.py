@@ -102,6 +102,65 @@ class TestScan:
         assert len(scanned.rows) == 4
 
 
+class TestNotes:
+    """What is shared although other programs may not read it."""
+
+    ODD = "Cori_2016-12-14_M2_g0_t0.imec.lf.bin"
+    NOTE = (
+        "object 'Cori_2016-12-14_M2_g0_t0' has '-'; allowed are letters, digits and _; "
+        "the nearest right name is Cori_2016_12_14_M2_g0_t0.imec.lf.bin"
+    )
+
+    def test_it_is_noted_once_for_each_name_and_the_exit_code_stays_0(
+        self, onelight: Run, tmp_path: Path, write_files: Write
+    ) -> None:
+        other = SESSION.replace("001", "002")
+        root = write_files(tmp_path / "root", GOOD, f"{SESSION}/raw/{self.ODD}", f"{other}/raw/{self.ODD}")
+        scanned = onelight("scan", root)
+        assert (scanned.code, len(scanned.lines)) == (0, 3)
+        note, summary = scanned.err.splitlines()
+        assert note == f"note: {SESSION}/raw/{self.ODD}: {self.NOTE} (2 files)"
+        assert summary.startswith("2 sessions, 3 datasets, ")
+        assert onelight("scan", root, "--sessions-only").err == scanned.err
+
+    def test_json_has_a_row_for_each(self, onelight: Run, tmp_path: Path, write_files: Write) -> None:
+        root = write_files(tmp_path / "root", GOOD, f"{SESSION}/raw/{self.ODD}", f"my-lab/{GOOD.partition('/')[2]}")
+        scanned = onelight("scan", root, "--json")
+        assert scanned.code == 0
+        assert [row for row in scanned.rows if "status" in row] == [
+            {
+                "status": "note",
+                "path": "my-lab",
+                "message": "lab 'my-lab' has '-', which ONE-api does not read in the name of a lab",
+                "files": 1,
+            },
+            {"status": "note", "path": f"{SESSION}/raw/{self.ODD}", "message": self.NOTE, "files": 1},
+        ]
+
+    def test_twenty_are_shown_and_json_has_all(self, onelight: Run, tmp_path: Path, write_files: Write) -> None:
+        root = write_files(tmp_path / "root", *(f"{SESSION}/raw/a-{number:02}.b.npy" for number in range(23)))
+        scanned = onelight("scan", root)
+        assert scanned.err.count("note: ") == 21
+        assert "a-19.b.npy" in scanned.err
+        assert "a-20.b.npy" not in scanned.err
+        assert "note: and 3 more" in scanned.err.splitlines()
+        assert sum(row.get("status") == "note" for row in onelight("scan", root, "--json").rows) == 23
+
+    def test_beside_what_is_not_alf_the_exit_code_is_1(self, onelight: Run, tmp_path: Path, write_files: Write) -> None:
+        root = write_files(tmp_path / "root", f"{SESSION}/raw/{self.ODD}", f"{SESSION}/raw/trials_times.npy")
+        scanned = onelight("scan", root)
+        assert scanned.code == 1
+        assert "the nearest right name is trials.times.npy" in scanned.err
+        assert scanned.err.count("note: ") == 1
+
+    def test_the_plan_of_an_upload_is_silent_about_it(
+        self, onelight: Run, box: int, tmp_path: Path, write_files: Write
+    ) -> None:
+        planned = onelight("upload", write_files(tmp_path / "root", f"{SESSION}/raw/{self.ODD}"), "--dry-run")
+        assert planned.code == 0
+        assert "note: " not in planned.err
+
+
 class TestUpload:
     def test_what_is_not_alf_is_listed_and_nothing_is_sent(
         self, onelight: Run, box: int, half_right: Path, files_of: Callable[[int], dict[str, Any]]

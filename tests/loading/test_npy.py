@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import struct
+import subprocess
+import sys
 import time
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +20,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from onelight.errors import OneError, UnsafeData
+from onelight.errors import OneError, RepositoryError, UnsafeData
 from onelight.loading import load_file, npy
 
 ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -46,6 +50,17 @@ def path(tmp_path: Path) -> Path:
 def load(path: Path, content: bytes) -> Any:
     path.write_bytes(content)
     return load_file(path)
+
+
+def same_as_numpy(path: Path, found: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # headers of Python 2, and of types that are going away
+        expected = np.load(path, allow_pickle=False)
+    assert found.dtype == expected.dtype
+    assert found.shape == expected.shape
+    assert found.tobytes() == expected.tobytes()
+    assert found.flags.f_contiguous == expected.flags.f_contiguous
+    assert found.flags.c_contiguous == expected.flags.c_contiguous
 
 
 def refused(path: Path, content: bytes) -> str:
@@ -81,14 +96,10 @@ DTYPES = st.one_of(
 )
 def test_an_array_comes_back_as_numpy_saved_it(path: Path, array: np.ndarray[Any, Any], fortran: bool) -> None:
     np.save(path, np.asfortranarray(array) if fortran and array.ndim else array)
-    expected = np.load(path)
     found = load_file(path)
-    assert found.dtype == expected.dtype
-    assert found.shape == expected.shape
-    assert found.tobytes() == expected.tobytes()
-    assert found.flags.f_contiguous == expected.flags.f_contiguous
-    assert found.flags.c_contiguous == expected.flags.c_contiguous
+    same_as_numpy(path, found)
     assert found.flags.writeable
+    same_as_numpy(path, load_file(path, mmap=True))
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
@@ -126,6 +137,34 @@ def test_fortran_order_is_kept(path: Path) -> None:
     assert array.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
+PLAIN = st.one_of(
+    hnp.boolean_dtypes(),
+    hnp.integer_dtypes(),
+    hnp.unsigned_integer_dtypes(),
+    hnp.floating_dtypes(sizes=(16, 32, 64)),
+    hnp.complex_number_dtypes(sizes=(64, 128)),
+)
+
+
+@given(
+    dtype=PLAIN,
+    shape=st.lists(st.integers(0, 2**62), max_size=5).map(tuple),
+    fortran=st.booleans(),
+    spaces=st.integers(0, 70),
+)
+def test_an_ordinary_header_is_read_the_short_way_to_the_same_end(
+    dtype: np.dtype[Any], shape: tuple[int, ...], fortran: bool, spaces: int
+) -> None:
+    text = f"{{'descr': {dtype.str!r}, 'fortran_order': {fortran}, 'shape': {shape}, }}{' ' * spaces}\n"
+    found = npy.read_header(io.BytesIO(header(text)), Path("a.npy"))
+    assert npy._ORDINARY.fullmatch(text.encode())
+    assert found == npy._parse_header(text, 10 + len(text))
+    assert (found.descr, found.shape, found.fortran_order) == (dtype.str, shape, fortran)
+
+
+# In memory, or mapped
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_a_large_file_is_mapped_for_reading_only(path: Path, monkeypatch: pytest.MonkeyPatch, order: Any) -> None:
     monkeypatch.setattr(npy, "MMAP_ABOVE", 1000)
@@ -145,6 +184,39 @@ def test_the_limit_of_mapping_is_100_megabytes(path: Path) -> None:
         file.write(start)
         file.truncate(len(start) + 100_000_000)  # a hole in the file: quick to make
     assert isinstance(load_file(path), np.memmap)
+    assert not isinstance(npy.read_npy(path, mmap=False), np.memmap)
+
+
+def test_a_file_of_any_size_is_mapped_if_asked_for(path: Path) -> None:
+    np.save(path, np.arange(3.0))
+    found = load_file(path, mmap=True)
+    assert isinstance(found, np.memmap)
+    assert found.filename == str(path)
+    assert found.tolist() == [0, 1, 2]
+    assert not isinstance(load_file(path), np.memmap)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
+def test_an_array_without_values_is_not_mapped(path: Path, shape: tuple[int, ...]) -> None:
+    np.save(path, np.zeros(shape))
+    found = load_file(path, mmap=True)
+    assert found.shape == shape
+    assert not isinstance(found, np.memmap)
+
+
+def test_where_files_cannot_be_mapped_a_large_one_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*args: Any, **options: Any) -> None:
+        raise OSError(19, "No such device")  # what drives over a network may say
+
+    monkeypatch.setattr(npy, "MMAP_ABOVE", 10)
+    monkeypatch.setattr(np, "memmap", failing)
+    np.save(path, np.arange(3.0))
+    assert load_file(path).tolist() == [0, 1, 2]
+    with pytest.raises(RepositoryError, match="No such device"):
+        load_file(path, mmap=True)
+
+
+# Python objects
 
 
 @pytest.mark.parametrize("kind", ["|O", "O", "O8", "<O8", "object"])
@@ -170,22 +242,55 @@ def test_python_objects_within_fields_are_refused(path: Path, descr: str) -> Non
 
 
 class Bomb:
-    exploded = False
+    """An object that makes a file when it is unpickled; another would delete one."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return setattr, (Bomb, "exploded", True)
+        return Path.touch, (self.marker,)
 
 
 def test_nothing_within_a_pickled_array_is_executed(path: Path) -> None:
-    array = np.array([Bomb(), 1], dtype=object)
+    bomb = Bomb(path.with_name("exploded"))
+    array = np.array([bomb, 1], dtype=object)
     assert "contains Python objects" in refused(path, saved(array, allow_pickle=True))
     structured = np.zeros(1, [("a", "<f8"), ("b", object)])
-    structured["b"][0] = Bomb()
+    structured["b"][0] = bomb
     assert "contains Python objects" in refused(path, saved(structured, allow_pickle=True))
-    assert "a Python pickle" in refused(path, pickle.dumps(Bomb()))
-    assert not Bomb.exploded
-    pickle.loads(pickle.dumps(Bomb()))
-    assert Bomb.exploded  # it would have
+    assert "a Python pickle" in refused(path, pickle.dumps(bomb))
+    assert not bomb.marker.exists()
+    pickle.loads(pickle.dumps(bomb))
+    assert bomb.marker.exists()  # it would have
+
+
+def test_who_asks_for_it_by_its_name_has_the_code_executed(path: Path) -> None:
+    bomb = Bomb(path.with_name("exploded"))
+    content = saved(np.array([[bomb, {"a": [1]}]], dtype=object), allow_pickle=True)
+    path.write_bytes(content)
+    found = load_file(path, execute_code_in_the_file=True)
+    assert found.shape == (1, 2)
+    assert found[0, 1] == {"a": [1]}
+    assert bomb.marker.exists()
+    path.write_bytes(content + b"more")
+    with pytest.raises(UnsafeData, match="more follows"):
+        npy.read_npy(path, execute_code_in_the_file=True)
+
+
+@pytest.mark.parametrize("pickled", [b"", b"cnowhere\nnothing\n.", b"\x80\x05garbage"])
+def test_objects_that_cannot_be_made_are_an_error_of_ours(path: Path, pickled: bytes) -> None:
+    path.write_bytes(described("'|O'") + pickled)
+    with pytest.raises(UnsafeData, match="Python objects that cannot be made here"):
+        load_file(path, execute_code_in_the_file=True)
+
+
+def test_numbers_and_damage_stay_what_they_are_for_who_asks_for_code(path: Path) -> None:
+    path.write_bytes(saved(np.arange(3.0)))
+    assert load_file(path, execute_code_in_the_file=True).tolist() == [0, 1, 2]
+    for content in (saved(np.arange(3.0))[:-1], pickle.dumps([1]), described("[('a', 'i4,O')]") + bytes(100)):
+        path.write_bytes(content)
+        with pytest.raises(UnsafeData):
+            load_file(path, execute_code_in_the_file=True)
 
 
 # What is damaged, or something else
@@ -257,6 +362,8 @@ def test_a_zip_archive_is_called_one(path: Path) -> None:
         header("{'descr': '<f8', 'fortran_order': False, 'shape': (1.0,)}"),
         header("{'descr': '<f8', 'fortran_order': False, 'shape': (True,)}"),
         header("{'descr': '<f8', 'fortran_order': False, 'shape': ('1',)}"),
+        header("{'descr': '<f8', 'fortran_order': False, 'shape': (01,)}"),
+        header("{'descr': '<f8', 'fortran_order': False, 'shape': (18446744073709551616,)}"),
         header("{'descr': '<f8', 'fortran_order': False, 'shape': (1,)"),
         header("{'descr': '<f8' 'fortran_order': False, 'shape': (1,)}"),
         header("{'descr': '<f8', 'fortran_order': False, 'shape': (1,)} 1"),
@@ -345,6 +452,19 @@ HEADERS = st.one_of(
 )
 
 
+def array_or_error(path: Path) -> None:
+    """Read a file: it gives what NumPy reads in it, or an error of ours; and so it does from a stream."""
+    try:
+        found = load_file(path)
+    except OneError as error:
+        str(error).encode()  # printable, whatever the file holds
+        with pytest.raises(OneError):
+            npy.read_array(io.BytesIO(path.read_bytes()), path.stat().st_size, path)
+    else:
+        same_as_numpy(path, found)
+        same_as_numpy(path, npy.read_array(io.BytesIO(path.read_bytes()), path.stat().st_size, path))
+
+
 @settings(ONE_FOLDER, max_examples=500)
 @given(raw=HEADERS, version=st.sampled_from([(1, 0), (2, 0), (3, 0), (9, 9)]), data=st.binary(max_size=40))
 @example(raw=b"{'descr': '\\ud800', 'fortran_order': True, 'shape': ()}", version=(1, 0), data=b"")
@@ -353,12 +473,7 @@ def test_a_header_of_any_bytes_gives_an_array_or_an_error_of_ours(
     path: Path, raw: bytes, version: tuple[int, int], data: bytes
 ) -> None:
     path.write_bytes(header(raw, version) + data)
-    try:
-        found = load_file(path)
-    except OneError as error:
-        str(error).encode()  # printable, whatever the file holds
-    else:
-        assert isinstance(found, np.ndarray)
+    array_or_error(path)
 
 
 @ONE_FOLDER
@@ -368,17 +483,91 @@ def test_a_file_of_any_bytes_gives_an_error_of_ours(path: Path, content: bytes) 
         load(path, content)
 
 
-@ONE_FOLDER
-@given(data=st.data())
-def test_a_flipped_byte_of_the_header_gives_an_array_or_an_error_of_ours(path: Path, data: st.DataObject) -> None:
-    content = bytearray(saved(np.zeros((2, 2), [("a", "<f8"), ("b", "<M8[ns]")])))
-    position = data.draw(st.integers(0, 190))
-    content[position] = data.draw(st.integers(0, 255))
-    path.write_bytes(content)
+@settings(ONE_FOLDER, max_examples=300)
+@given(content=st.binary(max_size=300))
+def test_any_bytes_behind_the_mark_give_an_array_or_an_error_of_ours(path: Path, content: bytes) -> None:
+    path.write_bytes(npy.MAGIC + content)
+    array_or_error(path)
+
+
+@pytest.mark.filterwarnings("ignore:Stored array in format 3.0")
+@settings(ONE_FOLDER, max_examples=300)
+@given(
+    array=hnp.arrays(DTYPES, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)),
+    changes=st.lists(
+        st.tuples(st.integers(0, 150), st.integers(0, 255) | st.sampled_from(b"0123456789,()'")), max_size=3
+    ),
+    cut=st.integers(0, 3),
+    more=st.binary(max_size=3),
+)
+def test_a_changed_file_gives_an_array_or_an_error_of_ours(
+    path: Path, array: np.ndarray[Any, Any], changes: list[tuple[int, int]], cut: int, more: bytes
+) -> None:
+    content = bytearray(saved(array))
+    for position, value in changes:
+        content[position % len(content)] = value
+    path.write_bytes(content[: len(content) - cut] + more)
+    array_or_error(path)
+
+
+# Memory
+
+PEAK = """
+import json, sys
+from pathlib import Path
+from onelight.errors import UnsafeData
+from onelight.loading import load_file
+
+def most():
+    return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+
+good, *bad = map(Path, sys.argv[1:])
+load_file(good)
+peaks = {}
+for path in bad:
+    Path("/proc/self/clear_refs").write_text("5")  # what was the most until now is forgotten
+    before = most()
     try:
         load_file(path)
-    except OneError as error:
-        str(error).encode()
+    except UnsafeData:
+        peaks[path.name] = most() - before
+print(json.dumps(peaks))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the most memory of a process")
+def test_no_refusal_takes_much_memory(tmp_path: Path) -> None:
+    gigabytes = described("'<f8'", "(500000000,)")
+    bad = {
+        "minus": npy.MAGIC + b"\1\0" + struct.pack("<H", 20_000) + b"-" * 20_000,
+        "minus-short": header("-" * 9_000),
+        "long": npy.MAGIC + b"\2\0" + b"\xff" * 4 + bytes(1000),
+        "shape": described("'<f8'", "(18446744073709551616,)") + bytes(100),
+        "product": described("'<f8'", "(4294967296, 4294967296, 0)") + bytes(100),
+        "no-bytes": described("'|V0'", "(1000000000000000,)"),
+        "wide": described("'<U99999999'", "(2,)") + bytes(100),
+        "field": described("[('a', '<f8', (99999999,))]") + bytes(100),
+        "html": b"<html>" + bytes(1000),
+        "zip": b"PK\3\4" + bytes(1000),
+        "empty": b"",
+        "truncated": gigabytes + bytes(1000),
+        "doubled": saved(np.zeros(100)) * 2,
+        "tailed": saved(np.zeros(100)) + b"1",
+        "objects": described("[('a', '<f8'), ('b', [('c', '|O')])]") + bytes(100),
+        "nested": header("(" * 9_900),
+        "fields": header("{'descr': [" + "('a','<f8')," * 700 + "], 'fortran_order': False, 'shape': (3,)}"),
+    }
+    for name, content in bad.items():
+        (tmp_path / f"{name}.npy").write_bytes(content)
+    with (tmp_path / "large.npy").open("wb") as file:
+        file.write(gigabytes)
+        file.truncate(4_000_000_000 + len(gigabytes) + 1)  # a hole, with one byte too many
+    np.save(tmp_path / "good.npy", np.zeros(3))
+    files = [str(tmp_path / f"{name}.npy") for name in ("good", "large", *bad)]
+    done = subprocess.run([sys.executable, "-c", PEAK, *files], capture_output=True, text=True, check=True)
+    peaks = json.loads(done.stdout)
+    assert len(peaks) == len(bad) + 1
+    assert max(peaks.values()) < 50_000_000, peaks
 
 
 def test_real_files_are_read_as_numpy_reads_them() -> None:

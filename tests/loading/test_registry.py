@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from onelight.errors import AccessDenied, DatasetNotFound, OneError, RepositoryError, UnsafeData
+from onelight.errors import AccessDenied, AlfError, DatasetNotFound, OneError, RepositoryError, UnsafeData
 from onelight.loading import load_file, registry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -38,7 +39,7 @@ def test_reading_an_array_imports_no_pandas(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(registry.READERS))
 def test_every_reader_of_the_table_exists(name: str) -> None:
-    assert callable(registry._imported(registry.READERS[name]))
+    assert callable(registry.imported(registry.READERS[name]))
 
 
 @pytest.mark.parametrize("name", ["eye.movie.mp4", "ephys.raw.bin", "README"])
@@ -122,3 +123,57 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
     path.chmod(0)
     with pytest.raises(AccessDenied, match="may not be read"):
         load_file(path)
+
+
+@pytest.fixture
+def own_readers() -> Iterator[None]:
+    """Forget the readers of a test."""
+    before = dict(registry._own)
+    yield
+    registry._own.clear()
+    registry._own.update(before)
+
+
+def test_a_reader_of_your_own_reads_its_extension(tmp_path: Path, own_readers: None) -> None:
+    registry.register_reader("tdms", lambda path: path.read_text().upper())
+    registry.register_reader(".NPY", lambda path: "mine")
+    (tmp_path / "a.b.tdms").write_text("x")
+    (tmp_path / "a.b.npy").write_text("x")
+    assert load_file(tmp_path / "a.b.TDMS".lower()) == "X"
+    assert load_file(tmp_path / "a.b.npy") == "mine"
+
+
+def test_the_errors_of_your_own_reader_are_told_like_ours(tmp_path: Path, own_readers: None) -> None:
+    registry.register_reader("count", lambda path: int(path.read_text()))
+    (tmp_path / "a.b.count").write_text("many")
+    with pytest.raises(UnsafeData, match=r"a\.b\.count is damaged: invalid literal"):
+        load_file(tmp_path / "a.b.count")
+
+
+@pytest.mark.parametrize("extension", ["", ".", "a.b", "a/b"])
+def test_what_is_no_extension_has_no_reader(extension: str) -> None:
+    with pytest.raises(AlfError, match="is not the extension of a file"):
+        registry.register_reader(extension, str)
+
+
+def test_a_reader_gets_the_options_that_it_knows_and_no_others(tmp_path: Path, own_readers: None) -> None:
+    def read(path: Path, *, mmap: bool | None = None) -> tuple[str, bool | None]:
+        return path.name, mmap
+
+    registry.register_reader("own", read)
+    (tmp_path / "a.b.own").touch()
+    assert load_file(tmp_path / "a.b.own", mmap=True, metadata={"dtype": "int16"}) == ("a.b.own", True)
+
+
+def test_a_missing_library_is_named_with_the_extra_that_has_it(tmp_path: Path) -> None:
+    (tmp_path / "a.b.nwb").write_bytes(b"\x89HDF\r\n\x1a\n")
+    code = (
+        "import sys; sys.modules['h5py'] = None; import pathlib, onelight.loading as loading\n"
+        "try: loading.load_file(pathlib.Path(sys.argv[1]))\n"
+        "except ImportError as error: print(type(error).__name__, error)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a.b.nwb")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("MissingExtra ")
+    assert "is read by h5py, which is not installed" in done.stdout
+    assert "python -m pip install 'onelight[hdf5]'" in done.stdout

@@ -1,0 +1,206 @@
+"""Questions for datasets: patterns, the parts that a name must have, and which revision answers.
+
+Fields are always parsed and then compared as wholes: ``spikes`` never finds ``spikesExtra.times``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from onelight.alf.names import Dataset
+from onelight.alf.safe import printable
+from onelight.errors import AlfError
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A question for datasets: ``spikes``, ``spikes.times``, ``trials.*_times``, ``spikes.times.npy``.
+
+    One field asks for an object, two for a dataset type, more for a full file name; ``*`` stands for any text
+    within. A pattern with ``/`` also asks for the collection. The namespace is ignored unless the pattern has one.
+
+    Parameters
+    ----------
+    text : str
+        The pattern as written.
+
+    Examples
+    --------
+    >>> Pattern("spikes").matches("alf/spikes.times.npy"), Pattern("spikes").matches("alf/spikesExtra.times.npy")
+    (True, False)
+    >>> Pattern("alf/probe01/spikes.*").matches("alf/probe00/spikes.times.npy")
+    False
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        name = self.text.rpartition("/")[2]
+        if not name.strip() or self.text.startswith("/") or name.startswith(".") or name.endswith("."):
+            raise AlfError(
+                f"{printable(self.text)} is not a dataset pattern",
+                hint="Ask for an object (spikes), a dataset type (spikes.times) or a file name (spikes.times.npy)",
+            )
+
+    def matches(self, path: str) -> bool:
+        """Tell whether a path below a session is asked for."""
+        return _matcher(self.text)(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which datasets of a session are meant: a pattern, and parts that their names must have.
+
+    Parameters
+    ----------
+    pattern : Pattern, optional
+        Object, dataset type or file name.
+    collection, namespace, timescale, extension : str, optional
+        Whole parts of the name, with ``*`` for any text; an empty text asks for names without that part.
+    revision : str, optional
+        The newest revision up to this one is meant, of each dataset by itself; an empty text asks for what has none.
+
+    Examples
+    --------
+    >>> files = ["alf/probe00/spikes.times.npy", "alf/probe01/spikes.times.npy"]
+    >>> [path for path in files if Query(Pattern("spikes"), collection="alf/probe01").matches(path)]
+    ['alf/probe01/spikes.times.npy']
+    """
+
+    pattern: Pattern | None = None
+    collection: str | None = None
+    revision: str | None = None
+    namespace: str | None = None
+    timescale: str | None = None
+    extension: str | None = None
+
+    def matches(self, path: str) -> bool:
+        """Tell whether a path below a session is asked for; of its revisions, any that is not too new."""
+        if self.pattern is not None and not _matcher(self.pattern.text, timed=self.timescale is not None)(path):
+            return False
+        # The signs around a part in a path are no part of it: "alf/", "#2024#", "_ibl_", ".npy".
+        revision = self.revision and self.revision.strip("#")
+        collection = self.collection and self.collection.strip("/")
+        namespace = self.namespace and self.namespace.strip("_")
+        extension = self.extension and self.extension.removeprefix(".")
+        wanted = (collection, namespace, self.timescale, extension)
+        if revision is None and all(part is None for part in wanted):
+            return True
+        try:
+            dataset = Dataset.parse(path)
+        except AlfError:  # it has none of these parts, a revision that is too new neither
+            return all(part is None for part in wanted)
+        if revision is not None and dataset.revision > revision:
+            return False
+        has = (dataset.collection, dataset.namespace, dataset.timescale, dataset.extension)
+        return all(part is None or wildcard(part)(own) for part, own in zip(wanted, has, strict=True))
+
+
+def newest(paths: Iterable[str], revision: str | None = None) -> list[str]:
+    """Return each dataset in its newest revision, in the order in which the datasets come.
+
+    Revisions are compared as texts, as the convention has it; a dataset without one is older than any. Two files that
+    differ only in a UUID are one dataset.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        Paths below one session.
+    revision : str, optional
+        None that is newer than this one.
+
+    Examples
+    --------
+    >>> newest(["alf/a.b.npy", "alf/#2022#/a.b.npy", "alf/#2024#/a.b.npy"], "2023")
+    ['alf/#2022#/a.b.npy']
+    """
+    latest = None if revision is None else revision.strip("#")
+    found: dict[tuple[str, str], tuple[str, list[str]]] = {}
+    for path in paths:
+        try:
+            dataset = Dataset.parse(path)
+        except AlfError:
+            found["", path] = ("", [path])
+            continue
+        if latest is not None and dataset.revision > latest:
+            continue
+        where = (dataset.collection, dataset.stem)
+        known = found.get(where)
+        if known is None or dataset.revision > known[0]:
+            found[where] = (dataset.revision, [path])
+        elif dataset.revision == known[0]:
+            known[1].append(path)  # two UUIDs: told by whoever needs one
+    return [path for _, files in found.values() for path in files]
+
+
+@lru_cache(maxsize=64)
+def _matcher(text: str, *, timed: bool = False) -> Callable[[str], bool]:
+    """Compile a pattern, and remember its answers: a repository has far fewer names than files.
+
+    With ``timed`` the timescale is asked for by itself, and the second field of the pattern is the attribute alone.
+    """
+    folder, _, name = text.rpartition("/")
+    in_folder = wildcard(folder) if folder else None
+    fields = name.split(".")
+    # A full file name may have a "*" anywhere; shorter patterns are compared by fields, so that "*s" is not "*.s".
+    whole_name = wildcard(name) if len(fields) > 2 else name.__eq__
+    namespace, object_ = re.fullmatch(r"(?:_([A-Za-z0-9*]+)_)?(.+)", fields[0], re.DOTALL).groups()  # type: ignore[union-attr]
+    of_namespace, of_object = wildcard(namespace or "*"), wildcard(object_)
+    of_attribute = wildcard(fields[1] if len(fields) > 1 else "*")
+
+    @lru_cache(maxsize=16384)
+    def matches(path: str) -> bool:
+        parent, _, file = path.rpartition("/")
+        if in_folder and not (in_folder(parent) or in_folder(parent.rpartition("/#")[0])):
+            return False
+        if whole_name(file):
+            return True
+        try:
+            dataset = Dataset.parse(path)
+        except AlfError:
+            return False
+        if len(fields) > 2:
+            return whole_name(dataset.stem)
+        attributes = {dataset.field, dataset.attribute} if timed else {dataset.field}
+        return of_object(dataset.object) and any(map(of_attribute, attributes)) and of_namespace(dataset.namespace)
+
+    return matches
+
+
+@lru_cache(maxsize=1024)
+def wildcard(pattern: str) -> Callable[[str], bool]:
+    """Compile a whole-text comparison in which ``*`` stands for any text, and nothing else is special."""
+    if "*" not in pattern:
+        return pattern.__eq__
+    regex = re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
+    return lambda text: regex.fullmatch(text) is not None
+
+
+def value_filter(wanted: object, *, number: bool = False) -> Callable[[str], bool]:
+    """Compile a filter of one part of a session: a value, a value with ``*``, or a sequence of such.
+
+    Parameters
+    ----------
+    wanted : object
+        ``None`` lets everything pass.
+    number : bool
+        Compare as numbers: 1, ``"1"`` and ``"001"`` are the same. Names are not: subjects ``1`` and ``001`` are two.
+
+    Examples
+    --------
+    >>> value_filter(["Cori", "Forss*"])("Forssmann"), value_filter(1, number=True)("001")
+    (True, True)
+    """
+    if wanted is None:
+        return lambda _: True
+    if isinstance(wanted, Iterable) and not isinstance(wanted, str):
+        filters = [value_filter(one, number=number) for one in wanted]
+        return lambda text: any(matches(text) for matches in filters)
+    value = f"{wanted:%Y-%m-%d}" if isinstance(wanted, dt.date) else str(wanted)
+    if number and value.isdecimal():
+        return lambda text: text.lstrip("0") == value.lstrip("0")
+    return wildcard(value)
