@@ -502,9 +502,14 @@ class TestSeveral:
             "load_dataset(CORI, 'eye.area', namespace='*')",
             "load_dataset(CORI, 'trials.intervals*')",
             "load_dataset(CORI, 'face.motionEnergy')",
+            "load_dataset(CORI, 'face')",
+            "load_dataset(CORI, 'clusters')",
+            "load_dataset(CORI, '*', collection='alf/*')",
+            "load_dataset(CORI, '*.times')",
             "load_collection(CORI, 'alf/*')",
             "describe(CORI, 'spikes.times')",
             "open(CORI, 'spikes.times', namespace='')",
+            "open(CORI, 'face.motionEnergy')",
         ],
     )
     def test_the_call_that_the_hint_shows_works_as_it_stands(self, mixed: One, call: str) -> None:
@@ -512,7 +517,7 @@ class TestSeveral:
         with pytest.raises(AmbiguousQuery) as caught:
             eval(f"one.{call}", names)
         words, _, shown = caught.value.hint.partition(": ")
-        assert words in {"Choose one", "Load them joined"}
+        assert words in {"Choose one", "Load them joined", "Ask for one of them by its whole name"}
         if call.startswith("describe") and mixed.repository.kind == "http":
             return  # that server sends whole files only
         loaded = eval(f"one.{shown}", names)
@@ -526,6 +531,17 @@ class TestSeveral:
         assert "by collection: (no collection), alf" in caught.value.message
         assert (caught.value.keyword, caught.value.values) == ("collection", ("", "alf"))
         assert caught.value.hint == f"Choose one: load_object('{CORI}', 'licks', collection='')"
+
+    def test_pieces_in_several_collections_are_chosen_and_joined_in_one_call(
+        self, tmp_path: Path, add_repository: Add
+    ) -> None:
+        for number, path in enumerate(("p0/a.b.00.npy", "p0/a.b.01.npy", "p1/a.b.00.npy", "p1/a.b.01.npy")):
+            (tmp_path / "root" / CORI / path).parent.mkdir(parents=True, exist_ok=True)
+            np.save(tmp_path / "root" / CORI / path, np.full(1, number))
+        one = local(add_repository, tmp_path / "root")
+        with pytest.raises(AmbiguousQuery) as caught:
+            one.load_dataset(CORI, "a.b")
+        assert eval(f"one.{caught.value.hint.partition(': ')[2]}", {"one": one}).b.tolist() == [0, 1]
 
     def test_two_forms_are_told_before_anything_is_fetched(self, mixed: One, config_dir: Path) -> None:
         with pytest.raises(AmbiguousQuery, match="amps is there 2 times.*extension='npy'"):

@@ -8,7 +8,7 @@ import io
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -574,10 +574,10 @@ class _Call:
     query: Query
     more: dict[str, object] = field(default_factory=dict)
 
-    def choosing(self, keyword: str, value: str) -> str:
+    def choosing(self, **choice: str) -> str:
         """Return the call as it can be typed."""
         asked = {name: getattr(self.query, name) for name in _PARTS}
-        keywords = {name: given for name, given in (asked | self.more).items() if given is not None} | {keyword: value}
+        keywords = {name: given for name, given in (asked | self.more).items() if given is not None} | choice
         words = [repr(text) for text in (self.session, self.what) if text is not None]
         return f"{self.verb}({', '.join(words + [f'{name}={given!r}' for name, given in keywords.items()])})"
 
@@ -588,12 +588,12 @@ class _Call:
             yield
         except AmbiguousQuery as error:
             if error.keyword:
-                error.hint = f"Choose one: {self.choosing(error.keyword, error.values[0])}"
+                error.hint = f"Choose one: {self.choosing(**{error.keyword: error.values[0]})}"
             raise
 
 
-def ambiguous(message: str, entries: Sequence[Entry], call: _Call) -> AmbiguousQuery:
-    """Return the error for several files where one is needed, with the call that picks one.
+def ambiguous(message: str, entries: Sequence[Entry], call: _Call, *, until_one: bool = True) -> AmbiguousQuery:
+    """Return the error for several files where fewer are needed, with the call that picks them.
 
     Parameters
     ----------
@@ -603,26 +603,36 @@ def ambiguous(message: str, entries: Sequence[Entry], call: _Call) -> AmbiguousQ
         The files.
     call : _Call
         What was asked.
+    until_one : bool
+        Whether one file is needed, or only those of one value.
     """
-    datasets = [entry.dataset for entry in entries if entry.dataset]
+    left = [entry.dataset for entry in entries if entry.dataset]
+    ways: dict[str, builtins.list[str]] = {}
     for keyword in ("collection", "namespace", "timescale", "extension"):
-        values = sorted({getattr(dataset, keyword) for dataset in datasets})
-        if len(values) > 1:
-            listed = ", ".join(value or f"(no {keyword})" for value in values)
-            return AmbiguousQuery(
-                f"{message}, by {keyword}: {listed}",
-                hint=f"Choose one: {call.choosing(keyword, values[0])}",
-                keyword=keyword,
-                values=values,
-            )
+        values = sorted({getattr(dataset, keyword) for dataset in left})
+        if len(values) > 1 and (until_one or not ways):
+            ways[keyword] = values
+            left = [dataset for dataset in left if getattr(dataset, keyword) == values[0]]
+    first = {keyword: values[0] for keyword, values in ways.items()}
+    if ways and (len(left) == 1 or not until_one):
+        keyword, values = next(iter(ways.items()))
+        listed = ", ".join(value or f"(no {keyword})" for value in values)
+        return AmbiguousQuery(
+            f"{message}, by {keyword}: {listed}",
+            hint=f"Choose one: {call.choosing(**first)}",
+            keyword=keyword,
+            values=values,
+        )
     listed = ", ".join(sorted(entry.below for entry in entries)[:20])
-    if call.verb == "load_dataset" and len({dataset.type for dataset in datasets}) == 1 and _are_pieces(datasets):
-        whole = _Call("load_object", call.session, datasets[0].object, call.query)
+    if call.verb == "load_dataset" and len({dataset.type for dataset in left}) == 1 and _are_pieces(left):
+        whole = _Call("load_object", call.session, left[0].object, call.query)
         return AmbiguousQuery(
             f"{message}, numbered pieces of one: {listed}",
-            hint=f"Load them joined: {whole.choosing('attribute', datasets[0].field)}",
+            hint=f"Load them joined: {whole.choosing(**first, attribute=left[0].field)}",
         )
-    return AmbiguousQuery(f"{message}: {listed}", hint="Ask for one of them by its whole name")
+    longest = max((entry.below for entry in entries), key=len)  # another name may be this one without a UUID
+    shown = replace(call, what=longest).choosing()
+    return AmbiguousQuery(f"{message}: {listed}", hint=f"Ask for one of them by its whole name: {shown}")
 
 
 def _are_pieces(datasets: Sequence[Dataset]) -> bool:
@@ -664,7 +674,7 @@ def _one_place(entries: Sequence[Entry], message: str, call: _Call, *, objects: 
     """Refuse files of several collections, or of several objects."""
     datasets = [entry.dataset for entry in entries if entry.dataset]
     if len({dataset.collection for dataset in datasets}) > 1:
-        raise ambiguous(f"several collections {message}", entries, call)
+        raise ambiguous(f"several collections {message}", entries, call, until_one=False)
     names = sorted({dataset.object for dataset in datasets})
     if objects and len(names) > 1:
         raise AmbiguousQuery(f"several objects {message}: {', '.join(names)}", hint="Load one at a time")

@@ -8,6 +8,7 @@ gigabytes of memory for two megabytes. So what a file claims is checked here bef
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import itertools
 import math
@@ -232,8 +233,10 @@ def _is_version_4(head: bytes) -> bool:
 def _loaded(scipy_io: Any, content: bytes) -> dict[str, Any]:
     import numpy as np
 
+    # Sparse ones are matrices in every version of SciPy; those that will change their mind about it warn if not told.
+    options = {"spmatrix": True} if "spmatrix" in inspect.signature(scipy_io.loadmat).parameters else {}
     with np.errstate(all="ignore"):  # lengths of version 4 that overflow are found later
-        variables: dict[str, Any] = scipy_io.loadmat(io.BytesIO(content))
+        variables: dict[str, Any] = scipy_io.loadmat(io.BytesIO(content), **options)
     # MATLAB's names begin with a letter; these are SciPy's own.
     return {name: value for name, value in variables.items() if not name.startswith("__")}
 
@@ -672,15 +675,16 @@ def frames_of(path: Path) -> VideoInfo | None:
     with path.open("rb") as file:
         refuse_foreign(path, file.read(HEAD), "a video")
         file.seek(0)
-        with _library(path, "PyAV"):
-            try:
-                # Open, and of a known kind: FFmpeg would take a playlist for a video, and fetch what it names.
-                with av.open(file, format=kind, metadata_errors="replace") as container:
-                    if container.streams.video:
-                        seconds = (container.duration or 0) / av.time_base
-                        return _video_info(container.streams.video[0], seconds)
-            except av.error.FFmpegError as error:  # some of them are OSErrors, and none is one of the disk
-                raise damaged(path, f"there is no video in it; was the recording ended? ({error.strerror})") from error
+        try:
+            # Open, and of a known kind: FFmpeg would take a playlist for a video, and fetch what it names.
+            with av.open(file, format=kind) as container:
+                if container.streams.video:
+                    return _video_info(container.streams.video[0], (container.duration or 0) / av.time_base)
+        except (av.error.FFmpegError, UnicodeDecodeError, OSError) as error:
+            # FFmpeg's are OSErrors in part, and none is one of the disk; texts within the file are of any bytes.
+            if not isinstance(error, (av.error.FFmpegError, UnicodeDecodeError)) and error.errno != errno.EINVAL:
+                raise
+            raise damaged(path, f"there is no video in it; was the recording ended? ({error})") from error
     raise damaged(path, "there are no images in it")
 
 
