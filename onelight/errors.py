@@ -52,7 +52,9 @@ class OneError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}. {self.hint}" if self.hint else self.message
+        if not self.hint:
+            return self.message
+        return f"{self.message}{self.hint}" if self.message.endswith("\n") else f"{self.message}. {self.hint}"
 
 
 class AlfError(OneError, ValueError):

@@ -78,23 +78,28 @@ class Query:
     timescale: str | None = None
     extension: str | None = None
 
+    def __post_init__(self) -> None:
+        # The signs around a part in a path are no part of it: "alf/", "#2024#", "_ibl_", ".npy".
+        signs = {"collection": "/", "revision": "#", "namespace": "_", "timescale": "", "extension": "."}
+        for name, sign in signs.items():
+            part = getattr(self, name)
+            if part is not None and not isinstance(part, str):
+                raise AlfError(f"{name}={part!r} is not a text", hint=f"Write it as the path has it: {name}='{part}'")
+            if part and sign:
+                object.__setattr__(self, name, part.strip(sign))
+
     def matches(self, path: str) -> bool:
         """Tell whether a path below a session is asked for; of its revisions, any that is not too new."""
         if self.pattern is not None and not _matcher(self.pattern.text, timed=self.timescale is not None)(path):
             return False
-        # The signs around a part in a path are no part of it: "alf/", "#2024#", "_ibl_", ".npy".
-        revision = self.revision and self.revision.strip("#")
-        collection = self.collection and self.collection.strip("/")
-        namespace = self.namespace and self.namespace.strip("_")
-        extension = self.extension and self.extension.removeprefix(".")
-        wanted = (collection, namespace, self.timescale, extension)
-        if revision is None and all(part is None for part in wanted):
+        wanted = (self.collection, self.namespace, self.timescale, self.extension)
+        if self.revision is None and all(part is None for part in wanted):
             return True
         try:
             dataset = Dataset.parse(path)
         except AlfError:  # it has none of these parts, a revision that is too new neither
             return all(part is None for part in wanted)
-        if revision is not None and dataset.revision > revision:
+        if self.revision is not None and dataset.revision > self.revision:
             return False
         has = (dataset.collection, dataset.namespace, dataset.timescale, dataset.extension)
         return all(part is None or wildcard(part)(own) for part, own in zip(wanted, has, strict=True))

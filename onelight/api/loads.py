@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import builtins
-import contextlib
 import io
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from onelight.alf import Dataset, Pattern, Query
+from onelight.api.choosing import Call, ambiguous, names_of, no_attribute, one_place, only
 from onelight.api.fetching import Fetching
-from onelight.errors import AlfError, AmbiguousQuery, DatasetNotFound, NotFound, ObjectNotFound, OneError, UnsafeData
+from onelight.errors import AlfError, NotFound, ObjectNotFound, OneError, UnsafeData
 from onelight.index import Entry
 from onelight.loading import Bunch, load_file
 from onelight.loading.objects import (
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("onelight")
 #: Attributes that hold rows of another object, under another name than the convention has for it.
 _POINTS_TO = {"peakChannel": "channels", "channel": "channels", "cluster": "clusters", "probe": "probes"}
-_PARTS = ("collection", "revision", "namespace", "timescale", "extension")
 #: Elements; an array that is larger is not looked through only to say something about it.
 _MANY = 200_000
 
@@ -180,15 +178,15 @@ class Loading(Fetching):
             raise AlfError(f"'{obj}' is not an object", hint=f"Load one dataset with load_dataset(session, '{obj}')")
         query = Query(None, collection, revision, namespace, timescale, extension)
         wanted = [attribute] if isinstance(attribute, str) else None if attribute is None else [*attribute]
-        call = _Call("load_object", session, obj, query, {} if attribute is None else {"attribute": attribute})
+        call = Call("load_object", session, obj, query, {} if attribute is None else {"attribute": attribute})
         chosen = [entry for entry in self._entries(session, obj, query, every=False) if entry.dataset]
         if not chosen:
             raise ObjectNotFound(
                 f"{session} has no object '{obj}', only a file of this name", hint="Load it with load_dataset"
             )
-        _one_place(chosen, f"of {session} have '{obj}'", call)
+        one_place(chosen, f"of {session} have '{obj}'", call)
         if wanted is not None:
-            chosen = _only(chosen, wanted, session, obj)
+            chosen = only(chosen, wanted, session, obj)
         with call.shown():  # before anything is fetched
             by_key([Part(entry.dataset, self._place(entry)) for entry in chosen if entry.dataset], wanted)
         parts = self._parts(chosen, revision)
@@ -206,9 +204,9 @@ class Loading(Fetching):
             bunch = load_parts(explained, beside, attributes=wanted, squeeze=squeeze, check=check, mmap=mmap)
         self._tell_counting(chosen[0], bunch)
         if wanted is not None:
-            there = {"table", *bunch}.union(*(_names(part.dataset) for part in explained))
+            there = {"table", *bunch}.union(*(names_of(part.dataset) for part in explained))
             if absent := [name for name in wanted if name not in there]:
-                raise _no_attribute(session, obj, absent, sorted(bunch))
+                raise no_attribute(session, obj, absent, sorted(bunch))
         return bunch
 
     def load_collection(
@@ -218,7 +216,7 @@ class Loading(Fetching):
         *,
         revision: str | None = None,
         squeeze: bool = True,
-        check: Check = "raise",
+        check: Check = "warn",
         mmap: bool | None = None,
     ) -> Bunch:
         """Load every object of a collection, downloading its files first where needed.
@@ -229,8 +227,10 @@ class Loading(Fetching):
             ``lab/Subjects/subject/date/number``.
         collection : str
             Its name, such as ``"alf/probe00"``; an empty text is the folder of the session itself.
-        revision, squeeze, check, mmap
+        revision, squeeze, mmap
             As for :meth:`load_object`.
+        check : {"warn", "raise", "ignore"}
+            As there, but by default one object that disagrees does not keep back the others.
 
         Returns
         -------
@@ -243,8 +243,8 @@ class Loading(Fetching):
             As for :meth:`load_object`.
         """
         chosen = self._entries(session, None, Query(None, collection, revision), every=False)
-        call = _Call("load_collection", session, None, Query(None, collection, revision))
-        _one_place(chosen, f"of {session} fit '{collection}'", call, objects=False)
+        call = Call("load_collection", session, None, Query(None, collection, revision))
+        one_place(chosen, f"of {session} fit '{collection}'", call, objects=False)
         self._check_objects(session, chosen, revision)
         by_object: dict[str, builtins.list[Part]] = {}
         for part in self._parts(chosen, revision):
@@ -253,7 +253,7 @@ class Loading(Fetching):
         bunch = Bunch()
         for name, found in sorted(by_object.items()):
             query = Query(None, found[0].dataset.collection, revision)
-            with _Call("load_object", session, name, query).shown():
+            with Call("load_object", session, name, query).shown():
                 bunch[name] = load_parts(found, squeeze=squeeze, check=check, mmap=mmap)
             self._tell_counting(place[name], bunch[name])
         return bunch
@@ -264,7 +264,7 @@ class Loading(Fetching):
         *,
         revision: str | None = None,
         squeeze: bool = True,
-        check: Check = "raise",
+        check: Check = "warn",
         mmap: bool | None = None,
     ) -> Bunch:
         """Load everything of a session, downloading it first where needed.
@@ -273,8 +273,10 @@ class Loading(Fetching):
         ----------
         session : str
             ``lab/Subjects/subject/date/number``.
-        revision, squeeze, check, mmap
+        revision, squeeze, mmap
             As for :meth:`load_object`.
+        check : {"warn", "raise", "ignore"}
+            As there, but by default one object that disagrees does not keep back the others.
 
         Returns
         -------
@@ -401,8 +403,8 @@ class Loading(Fetching):
         query = Query(None, collection, revision, namespace, timescale, extension)
         chosen = self._entries(session, dataset, query, every=dataset is None and revision is None)
         if dataset is not None:
-            call = _Call("describe", session, dataset, query)
-            _one_place(chosen, f"of {session} have '{dataset}'", call, objects=False)
+            call = Call("describe", session, dataset, query)
+            one_place(chosen, f"of {session} have '{dataset}'", call, objects=False)
         beside = self._explaining(chosen, revision)
         if others := _each_once(beside):  # together; what fails is told with the file that needs it
             self.run_download(self._plan(others))
@@ -430,7 +432,8 @@ class Loading(Fetching):
 
         try:
             said = self._explanations(beside)
-            with self._file(entry, tail=entry.below.endswith((".pqt", ".parquet"))) as file:
+            tail = entry.below.endswith((".pqt", ".parquet", ".npz", ".sparse_npz"))
+            with self._file(entry, tail=tail, beginning=True) as file:
                 size = entry.size if entry.size is not None else file.seek(0, os.SEEK_END)
                 where = self._place(entry)
                 path = where if where.is_file() else Path(entry.below)
@@ -457,7 +460,7 @@ class Loading(Fetching):
             kind = "refused" if isinstance(error, UnsafeData) else "unknown"
             return Description(size, kind, note=(error.message,))
 
-    def _file(self, entry: Entry, *, tail: bool = False) -> io.RawIOBase:
+    def _file(self, entry: Entry, *, tail: bool = False, beginning: bool = False) -> io.RawIOBase:
         """Open a file for reading pieces of it: here, if it is here and whole, else on the server."""
         from onelight.transfer.remote import RemoteFile
 
@@ -470,7 +473,8 @@ class Loading(Fetching):
             return source.open("rb", buffering=0)
         if isinstance(source, Inline):
             raise UnsafeData(f"{entry.path} is empty (0 bytes)", hint="There is nothing in it to look at")
-        return RemoteFile(source, self._client, name=entry.path, size=entry.size, tail=tail)
+        more = {"tail": tail, "beginning": beginning}
+        return RemoteFile(source, self._client, name=entry.path, size=entry.size, **more)
 
     def _explanations(self, beside: Sequence[Entry]) -> dict[str, Any]:
         """Return what explains a file, fetched: the content of its metadata and of its companion."""
@@ -483,7 +487,7 @@ class Loading(Fetching):
         itself = set(without_explaining([entry.dataset for entry in chosen if entry.dataset]))
         chosen = [entry for entry in chosen if entry.dataset is None or entry.dataset in itself]
         if len(chosen) > 1:
-            call = _Call(verb, session, dataset, query)
+            call = Call(verb, session, dataset, query)
             raise ambiguous(f"several datasets of {session} fit '{dataset}'", chosen, call)
         return chosen[0]
 
@@ -495,7 +499,7 @@ class Loading(Fetching):
                 parts = objects.setdefault((dataset.collection, dataset.object), [])
                 parts.append(Part(dataset, self._place(entry)))
         for (collection, name), parts in sorted(objects.items()):
-            with _Call("load_object", session, name, Query(None, collection, revision)).shown():
+            with Call("load_object", session, name, Query(None, collection, revision)).shown():
                 by_key(parts)
 
     def _tell_counting(self, entry: Entry, bunch: Bunch) -> None:
@@ -564,82 +568,6 @@ class Loading(Fetching):
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A call of One as its user wrote it, to be shown with what was left open."""
-
-    verb: str
-    session: str
-    what: str | None
-    query: Query
-    more: dict[str, object] = field(default_factory=dict)
-
-    def choosing(self, **choice: str) -> str:
-        """Return the call as it can be typed."""
-        asked = {name: getattr(self.query, name) for name in _PARTS}
-        keywords = {name: given for name, given in (asked | self.more).items() if given is not None} | choice
-        words = [repr(text) for text in (self.session, self.what) if text is not None]
-        return f"{self.verb}({', '.join(words + [f'{name}={given!r}' for name, given in keywords.items()])})"
-
-    @contextlib.contextmanager
-    def shown(self) -> Iterator[None]:
-        """Say of what several things fit how this call picks one."""
-        try:
-            yield
-        except AmbiguousQuery as error:
-            if error.keyword:
-                error.hint = f"Choose one: {self.choosing(**{error.keyword: error.values[0]})}"
-            raise
-
-
-def ambiguous(message: str, entries: Sequence[Entry], call: _Call, *, until_one: bool = True) -> AmbiguousQuery:
-    """Return the error for several files where fewer are needed, with the call that picks them.
-
-    Parameters
-    ----------
-    message : str
-        What fits.
-    entries : sequence of Entry
-        The files.
-    call : _Call
-        What was asked.
-    until_one : bool
-        Whether one file is needed, or only those of one value.
-    """
-    left = [entry.dataset for entry in entries if entry.dataset]
-    ways: dict[str, builtins.list[str]] = {}
-    for keyword in ("collection", "namespace", "timescale", "extension"):
-        values = sorted({getattr(dataset, keyword) for dataset in left})
-        if len(values) > 1 and (until_one or not ways):
-            ways[keyword] = values
-            left = [dataset for dataset in left if getattr(dataset, keyword) == values[0]]
-    first = {keyword: values[0] for keyword, values in ways.items()}
-    if ways and (len(left) == 1 or not until_one):
-        keyword, values = next(iter(ways.items()))
-        listed = ", ".join(value or f"(no {keyword})" for value in values)
-        return AmbiguousQuery(
-            f"{message}, by {keyword}: {listed}",
-            hint=f"Choose one: {call.choosing(**first)}",
-            keyword=keyword,
-            values=values,
-        )
-    listed = ", ".join(sorted(entry.below for entry in entries)[:20])
-    if call.verb == "load_dataset" and len({dataset.type for dataset in left}) == 1 and _are_pieces(left):
-        whole = _Call("load_object", call.session, left[0].object, call.query)
-        return AmbiguousQuery(
-            f"{message}, numbered pieces of one: {listed}",
-            hint=f"Load them joined: {whole.choosing(**first, attribute=left[0].field)}",
-        )
-    longest = max((entry.below for entry in entries), key=len)  # another name may be this one without a UUID
-    shown = replace(call, what=longest).choosing()
-    return AmbiguousQuery(f"{message}: {listed}", hint=f"Ask for one of them by its whole name: {shown}")
-
-
-def _are_pieces(datasets: Sequence[Dataset]) -> bool:
-    numbered = all(any(part.isdecimal() for part in dataset.extras) for dataset in datasets)
-    return numbered and len({dataset.extras for dataset in datasets}) == len(datasets)
-
-
 def _each_once(beside: dict[Entry, builtins.list[Entry]]) -> builtins.list[Entry]:
     return list(dict.fromkeys(entry for others in beside.values() for entry in others))
 
@@ -668,35 +596,3 @@ def _rows_here(path: Path) -> int:
     except (OSError, OneError):
         return 0
     return shape[0] if shape else 0
-
-
-def _one_place(entries: Sequence[Entry], message: str, call: _Call, *, objects: bool = True) -> None:
-    """Refuse files of several collections, or of several objects."""
-    datasets = [entry.dataset for entry in entries if entry.dataset]
-    if len({dataset.collection for dataset in datasets}) > 1:
-        raise ambiguous(f"several collections {message}", entries, call, until_one=False)
-    names = sorted({dataset.object for dataset in datasets})
-    if objects and len(names) > 1:
-        raise AmbiguousQuery(f"several objects {message}: {', '.join(names)}", hint="Load one at a time")
-
-
-def _only(entries: Sequence[Entry], wanted: Sequence[str], session: str, obj: str) -> builtins.list[Entry]:
-    """Return the files that have these attributes, or may have them as columns."""
-    found = [
-        entry
-        for entry in entries
-        if entry.dataset and (_names(entry.dataset) & {*wanted} or entry.dataset.field == "table")
-    ]
-    if not found:
-        raise _no_attribute(session, obj, wanted, sorted({entry.dataset.key for entry in entries if entry.dataset}))
-    return found
-
-
-def _names(dataset: Dataset) -> set[str]:
-    """Return what an attribute may be called that is asked for."""
-    return {dataset.key, dataset.field, dataset.attribute}
-
-
-def _no_attribute(session: str, obj: str, absent: Iterable[str], there: Iterable[str]) -> OneError:
-    names = ", ".join(f"{obj}.{name}" for name in absent)
-    return DatasetNotFound(f"{session} has no dataset '{names}'", hint=f"'{obj}' has: {', '.join(there)}")

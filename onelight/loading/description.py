@@ -110,7 +110,9 @@ class Description:
         '(40, 1) float64, 400 B: 1 reward, -1 noise'
         """
         shape = f"{self.shape} " if self.shape is not None else ""
-        return f"{shape}{self.dtype or self.kind}, {_size_text(self.size)}" + (f": {self.meaning}" if self.meaning else "")
+        return f"{shape}{self.dtype or self.kind}, {_size_text(self.size)}" + (
+            f": {self.meaning}" if self.meaning else ""
+        )
 
 
 def as_rows(description: Description) -> list[tuple[str, str]]:

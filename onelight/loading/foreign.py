@@ -674,24 +674,33 @@ def frames_of(path: Path) -> VideoInfo | None:
         return None
     with path.open("rb") as file:
         refuse_foreign(path, file.read(HEAD), "a video")
-        file.seek(0)
         try:
-            # Open, and of a known kind: FFmpeg would take a playlist for a video, and fetch what it names.
-            with av.open(file, format=kind) as container:
-                if container.streams.video:
-                    return _video_info(container.streams.video[0], (container.duration or 0) / av.time_base)
-        except (av.error.FFmpegError, UnicodeDecodeError, OSError) as error:
-            # FFmpeg's are OSErrors in part, and none is one of the disk; texts within the file are of any bytes.
-            if not isinstance(error, (av.error.FFmpegError, UnicodeDecodeError)) and error.errno != errno.EINVAL:
+            try:
+                found = _video_info(av, file, kind)
+            except UnicodeDecodeError:  # of a text in it; from version 19 on, PyAV does not mind
+                found = _video_info(av, file, kind, metadata_errors="replace")
+        except (av.error.FFmpegError, OSError) as error:
+            # FFmpeg's are OSErrors in part, and none is one of the disk.
+            if not isinstance(error, av.error.FFmpegError) and error.errno != errno.EINVAL:
                 raise
-            raise damaged(path, f"there is no video in it; was the recording ended? ({error})") from error
-    raise damaged(path, "there are no images in it")
+            raise damaged(path, f"there is no video in it; was the recording ended? ({error.strerror})") from error
+    if found is None:
+        raise damaged(path, "there are no images in it")
+    return found
 
 
-def _video_info(stream: Any, seconds: float) -> VideoInfo:
-    if stream.duration and stream.time_base:
-        seconds = float(stream.duration * stream.time_base)
-    rate = float(stream.average_rate or 0)
-    frames = stream.frames or round(seconds * rate)
-    # Streams of codecs that this FFmpeg does not have lack the size.
-    return VideoInfo(frames, getattr(stream, "width", 0), getattr(stream, "height", 0), rate, seconds)
+def _video_info(av: Any, file: BinaryIO, kind: str, **options: str) -> VideoInfo | None:
+    """Return what FFmpeg makes of an open file, None if it has no images."""
+    file.seek(0)
+    # Open, and of a known kind: FFmpeg would take a playlist for a video, and fetch what it names.
+    with av.open(file, format=kind, **options) as container:
+        if not container.streams.video:
+            return None
+        stream = container.streams.video[0]
+        seconds = (container.duration or 0) / av.time_base
+        if stream.duration and stream.time_base:
+            seconds = float(stream.duration * stream.time_base)
+        rate = float(stream.average_rate or 0)
+        frames = stream.frames or round(seconds * rate)
+        # Streams of codecs that this FFmpeg does not have lack the size.
+        return VideoInfo(frames, getattr(stream, "width", 0), getattr(stream, "height", 0), rate, seconds)

@@ -298,6 +298,8 @@ def to_dataframe(bunch: dict[str, Any]) -> pd.DataFrame:
     unfit: list[str] = []
     for key, value in dict.items(bunch):
         shape = getattr(value, "shape", None)
+        if key.endswith(".metadata") and isinstance(value, dict):
+            continue  # it explains, and is no column
         if hasattr(value, "columns"):
             columns |= {f"{key}.{column}": value[column].to_numpy() for column in value.columns}
         elif isinstance(shape, tuple) and len(shape) == 1:

@@ -82,6 +82,9 @@ class RemoteFile(io.RawIOBase):
         Bytes that the index states. A server that has another number is an error.
     tail : bool
         Whether the first request is for the end of the file, where parquet tables have their table of contents.
+    beginning : bool
+        Take the first bytes from a server that sends whole files only, and hang up: for whoever looks at a header. What
+        is behind them is :class:`NoRanges` then.
 
     Attributes
     ----------
@@ -100,7 +103,14 @@ class RemoteFile(io.RawIOBase):
     """
 
     def __init__(
-        self, routes: Sequence[Route], client: Client, *, name: str, size: int | None = None, tail: bool = False
+        self,
+        routes: Sequence[Route],
+        client: Client,
+        *,
+        name: str,
+        size: int | None = None,
+        tail: bool = False,
+        beginning: bool = False,
     ) -> None:
         super().__init__()
         self.name = name
@@ -110,6 +120,7 @@ class RemoteFile(io.RawIOBase):
         self._client = client
         self._stated = size
         self._tail = tail
+        self._beginning = beginning
         self._position = 0
         self._lock = threading.RLock()
         self._blocks = _Blocks(HELD)
@@ -372,6 +383,11 @@ class RemoteFile(io.RawIOBase):
             part.begin(0)
             return part.at
         known = self._version
+        is_plain = (response.headers.get("content-encoding", "").lower() or "identity") == "identity"
+        if self._beginning and part.start == 0 and part.at == 0 and response.size is not None and is_plain:
+            self._compare(response, response.size, number)
+            part.begin(response.size)
+            return response.size
         if known is not None and (
             response.headers.get("etag", "") != known.etag or response.size not in (None, known.size)
         ):

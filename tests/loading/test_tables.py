@@ -261,7 +261,7 @@ def test_a_row_of_names_is_recognised(tmp_path: Path, name: str, content: str, c
         ("a.tsv", "527\tACA\n487\tMOs\n"),
         ("a.tsv", "ACA\tnan\nMOs\t3\n"),
         ("a.tsv", "VISp\tleft\nCA1\tright\nVISp\tright\n"),  # a name does not stand below itself
-        ("a.tsv", "left\tleft\nright\tleft\n"),
+        ("a.tsv", "left\tleft\nright\tright\n"),
         ("a.tsv", "Cori\t\nForssmann\tx\n"),
         ("a.tsv", "1,5\t2,5\n1,25\t2,25\n"),  # German numbers
         ("a.csv", "True,x\nFalse,y\n"),

@@ -101,8 +101,8 @@ def test_characters_may_lie_across_what_is_looked_at_in_one_go(
     tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("onelight.loading.content.PIECE", size)
-    text = '\ufeff"µ€𝄞 \\" \\\\"'
-    assert load(tmp_path, "a.json", text) == 'µ€𝄞 " \\'
+    text = '\ufeff"µ€𝄞 \\\\ \\"' + "[" * (MAX_DEPTH + 1) + '"'
+    assert load(tmp_path, "a.json", text) == 'µ€𝄞 \\ "' + "[" * (MAX_DEPTH + 1)
     assert load(tmp_path, "a.txt", text) == text[1:]
 
 
@@ -237,7 +237,8 @@ def test_a_trial_is_a_line(tmp_path: Path) -> None:
         ('{"a":\n1}\n', "no JSON at line 1"),
         ("1\n" + nested(MAX_DEPTH + 2), "nested too deeply"),
         ("1\n" + "1" * 5000, "no JSON that Python reads, from line 2 on"),
-        ('{"a": "[\n' + '{"a": [\n' * 1000, "no JSON at line 1"),  # no line goes on in the next
+        ('["' + "x" * MAX_DEPTH + '",\n', "no JSON at line 1"),
+        (('["' + "x" * MAX_DEPTH + '",\n') * (MAX_DEPTH + 1), "no JSON at line 1"),  # no line goes on in the next
     ],
 )
 def test_a_broken_line_of_json_is_named(tmp_path: Path, content: str, what: str) -> None:

@@ -763,3 +763,32 @@ def test_files_of_a_local_folder_and_of_a_server_give_the_same(
     ):
         assert repr(here) == repr(there)
         assert np.array_equal(here[123:45_678:5], there[123:45_678:5])
+
+
+class TestBeginning:
+    """A server that sends whole files only: whoever looks at a header takes the first bytes and hangs up."""
+
+    def test_the_first_bytes_are_taken_and_no_more_is_pulled(self, client: Client, tmp_path: Path) -> None:
+        path = tmp_path / "large"
+        with path.open("wb") as stream:
+            stream.write(bytes(range(256)) * 64)
+            stream.truncate(2_000_000_000)
+        with WebServer(ranges=False) as server:
+            server.files["/large"] = path
+            file = RemoteFile([Route(f"{server.url}/large")], client, name="a.b.npy", beginning=True)
+            with file:
+                assert file.read(FIRST) == bytes(range(256)) * 64
+                assert file.seek(0, io.SEEK_END) == 2_000_000_000
+                assert file.requests == 1
+                assert file.bytes_received < 1_000_000
+                with pytest.raises(NoRanges):
+                    file.read_at(1_000_000_000, 10)
+
+    def test_a_file_of_another_size_is_told(self, client: Client, tmp_path: Path) -> None:
+        path = tmp_path / "short"
+        path.write_bytes(b"12345")
+        with WebServer(ranges=False) as server:
+            server.files["/short"] = path
+            file = RemoteFile([Route(f"{server.url}/short")], client, name="a.b.npy", size=6, beginning=True)
+            with file, pytest.raises(SizeMismatch):
+                file.read(5)
