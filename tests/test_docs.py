@@ -24,10 +24,12 @@ def test_the_examples_in_docstrings_run(name):
     assert failed == 0
 
 
-@pytest.mark.parametrize("name", ["alf.md"])
-def test_the_examples_in_documents_run(name):
+@pytest.mark.parametrize("name", ["alf.md", "loading.md"])
+def test_the_examples_in_documents_run(name, monkeypatch):
+    monkeypatch.setenv("ONELIGHT_CONFIG_DIR", "set by the document")
+    monkeypatch.setenv("COLUMNS", "80")
     text = re.sub(r"^```.*$", "", (TOP / "docs" / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
-    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     failed, tried = runner.run(doctest.DocTestParser().get_doctest(text, {}, name, name, 0))
     assert (failed, tried > 0) == (0, True)
 

@@ -566,7 +566,7 @@ def read_sparse(path: Path) -> Any:  # sparse.COO, sparse.GCXS, or an array or m
         with _library(path, "sparse"):
             return _coo(sparse, parts, path) if "coords" in parts else _gcxs(sparse, parts, path)
     if "format" in parts:
-        scipy_sparse = extra("scipy.sparse", "sparse", path)
+        scipy_sparse = extra("scipy.sparse", "matlab", path)
         with _library(path, "SciPy"):
             return _of_scipy(scipy_sparse, parts)
     raise UnsafeData(f"{path} is an archive of arrays, and none of a sparse array", hint=AGAIN)
@@ -603,10 +603,9 @@ def _gcxs(sparse: Any, parts: Bunch, path: Path) -> Any:
 def _of_scipy(scipy_sparse: Any, parts: Bunch) -> Any:
     written = parts["format"][()]
     kind = written.decode("ascii") if isinstance(written, bytes) else str(written)
-    names = {"bsr": 3, "csc": 3, "csr": 3, "dia": 2, "coo": 2}
-    make = getattr(scipy_sparse, kind + ("_array" if "_is_array" in parts else "_matrix")) if kind in names else None
-    if make is None:
+    if kind not in {"bsr", "coo", "csc", "csr", "dia"}:
         raise ValueError(f"unknown format {kind[:20]}")
+    make = getattr(scipy_sparse, kind + ("_array" if "_is_array" in parts else "_matrix"))
     data, shape = parts["data"], _numbers(parts["shape"])
     if kind == "dia":
         return make((data, parts["offsets"]), shape=shape)

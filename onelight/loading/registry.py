@@ -113,7 +113,8 @@ def load_file(path: Path, **options: Any) -> Any:  # an array, a table, a value 
         has the list. Any other extension gives the path itself, for the caller's own reader.
     **options
         What readers take as keywords, each of them only what it knows: ``mmap`` (None, True or False),
-        ``metadata`` (what the ``.metadata.json`` beside a flat file says), ``companion`` (the ``.ch`` of a ``.cbin``).
+        ``metadata`` (what the ``.metadata.json`` beside a flat file or a table says), ``companion`` (the ``.ch`` of a
+        ``.cbin``).
 
     Returns
     -------

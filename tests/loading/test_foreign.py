@@ -80,7 +80,9 @@ def test_a_sparse_array_of_scipy_needs_scipy(tmp_path: Path) -> None:
     path = tmp_path / "a.b.sparse_npz"
     with path.open("wb") as file:
         scipy_sparse.save_npz(file, scipy_sparse.csr_array(np.eye(2)))
-    assert "is read by scipy.sparse" in without("scipy", "load_file(Path(sys.argv[1]))", path)
+    message = without("scipy", "load_file(Path(sys.argv[1]))", path)
+    assert "is read by scipy.sparse" in message
+    assert "onelight[matlab]" in message
 
 
 def without(module: str, statement: str, path: Path) -> str:

@@ -451,6 +451,7 @@ def test_settings_of_spikeglx_come_back(tmp_path: Path) -> None:
         imRoFile=
         snsSaveChanSubset=0:383,768
         serial=007
+        firmware=01.20
         small=1e-06
         hash=1234567890123456789012345678901234567890
         other=12345E67890
@@ -472,6 +473,7 @@ def test_settings_of_spikeglx_come_back(tmp_path: Path) -> None:
         "imRoFile": "",
         "snsSaveChanSubset": "0:383,768",
         "serial": "007",
+        "firmware": "01.20",
         "small": 1e-06,
         "hash": "1234567890123456789012345678901234567890",
         "other": "12345E67890",
