@@ -83,7 +83,10 @@ def _share(root: Path, written: list[Path], size: int, steps: list[_Step]) -> li
     _must(_run("search") == sessions, "search did not find every session")
     _must(_run("search", "spikes") == sessions, "search by object did not find every session")
     _must(_run("search", "spikes.times", "spikes.clusters", "--subject", "Cori") == sessions[:2], "search went wrong")
-    _must("trials.intervals" in _run("list", sessions[0]), "list does not show the trials")
+    listed = [line.split("\t")[0] for line in _run("list", sessions[0])]
+    _must("alf/trials.intervals.npy" in listed, "list does not show the trials")
+    described = " ".join(_run("describe", sessions[0], "trials.intervals"))
+    _must("float64" in described, "describe does not say what the trials are")
     return sessions
 
 
@@ -113,9 +116,8 @@ def _load(root: Path, session: str, steps: list[_Step], plot: Path | None) -> No
     python.run("session = one.search(['trials'])[0]")
     python.run("trials = one.load_object(session, 'trials')")
     python.run("trials")
-    python.run("import pandas as pd")
     columns = "'visualStim_times', 'goCue_times', 'response_times', 'response_choice', 'feedbackType'"
-    python.run(f"pd.DataFrame({{name: trials[name].ravel() for name in [{columns}]}}).head().round(2)")
+    python.run(f"one.to_dataframe(trials)[[{columns}]].head().round(2)")
     python.run("spikes = one.load_object(session, 'spikes')")
     python.run("spikes")
     names = python.names
@@ -123,11 +125,12 @@ def _load(root: Path, session: str, steps: list[_Step], plot: Path | None) -> No
     for obj in ("trials", "spikes"):
         for name, value in names[obj].items():
             wanted = np.load(root / session / "alf" / f"{obj}.{name}.npy")
+            wanted = wanted[:, 0] if wanted.shape[1:] == (1,) else wanted  # MATLAB's columns become vectors
             _must(value.dtype == wanted.dtype and np.array_equal(value, wanted), f"{obj}.{name} was loaded differently")
     size = sum(value.nbytes for obj in ("trials", "spikes") for value in names[obj].values())
     number = sum(len(names[obj]) for obj in ("trials", "spikes"))
     steps.append(_Step("loaded", number, size, "every value", time.monotonic() - begun))
-    times, depths = names["spikes"].times.ravel(), names["spikes"].depths.ravel()
+    times, depths = names["spikes"].times, names["spikes"].depths
     start = float(names["trials"].intervals[0, 0])
     chosen = (times >= start) & (times < start + 30)
     click.echo(f"\n30 seconds of {session}, every spike by depth:")
@@ -157,7 +160,7 @@ def _run(*arguments: str) -> list[str]:
 def _show(lines: list[str]) -> None:
     hidden = len(lines) - _SHOWN if len(lines) > _SHOWN + 2 else 0
     for line in lines[: _SHOWN if hidden else None]:
-        click.echo(f"  {line}")
+        click.echo(f"  {line.expandtabs(4)}")
     if hidden:
         click.echo(f"  … and {count(hidden, 'more line')}")
 

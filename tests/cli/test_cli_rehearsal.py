@@ -75,6 +75,7 @@ class TestDemo:
             "$ onelight search spikes\n",
             "$ onelight search spikes.times spikes.clusters ",
             "$ onelight list ",
+            "$ onelight describe ",
             "$ onelight download ",
             ">>> trials = one.load_object(session, 'trials')",
         ):
