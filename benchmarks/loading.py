@@ -24,7 +24,7 @@ import numpy as np
 SESSION = "nicklab/Subjects/Cori/2016-12-14/001"
 ROWS = 5_000_000
 #: A recording like one of Neuropixels' slow band: 385 channels of int16, 2,500 samples a second; 2 GB of it.
-CHANNELS, RATE, SAMPLES = 385, 2500, 1_040_000
+CHANNELS, RATE, SAMPLES = 385, 2500, 2_700_000
 
 PEER = """
 import gc, json, statistics, sys, time, warnings
@@ -57,15 +57,19 @@ print(json.dumps({name: statistics.median(values) for name, values in times.item
 """
 
 
-def make(root: Path) -> Path:
-    """Write spikes with four attributes of five million rows, 120 MB."""
+def make(root: Path, *, columns: bool = False) -> Path:
+    """Write spikes with four attributes of five million rows, 120 MB; as vectors, or as the columns of MATLAB."""
     folder = root / SESSION / "alf"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(1)
-    np.save(folder / "spikes.times.npy", np.sort(random.uniform(0, 2700, ROWS)))
-    np.save(folder / "spikes.clusters.npy", random.integers(0, 1085, ROWS, dtype=np.uint32))
-    np.save(folder / "spikes.amps.npy", random.uniform(0, 200, ROWS))
-    np.save(folder / "spikes.depths.npy", random.uniform(0, 3840, ROWS).astype(np.float32))
+    arrays = {
+        "times": np.sort(random.uniform(0, 2700, ROWS)),
+        "clusters": random.integers(0, 1085, ROWS, dtype=np.uint32),
+        "amps": random.uniform(0, 200, ROWS),
+        "depths": random.uniform(0, 3840, ROWS).astype(np.float32),
+    }
+    for name, array in arrays.items():
+        np.save(folder / f"spikes.{name}.npy", np.asfortranarray(array[:, None]) if columns else array)
     return folder
 
 
@@ -91,7 +95,7 @@ def medians(cases: dict[str, Callable[[], object]], runs: int) -> dict[str, floa
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def objects(root: Path, folder: Path, runs: int, peers_python: str | None) -> None:
+def objects(what: str, root: Path, folder: Path, runs: int, peers_python: str | None) -> None:
     from onelight.api import One
 
     configure({"name": "bench", "type": "local", "root_dir": str(root)})
@@ -108,7 +112,7 @@ def objects(root: Path, folder: Path, runs: int, peers_python: str | None) -> No
     )
     bare, ours = found["four bare np.load"], found["onelight load_object"]
     mapped = found["onelight load_object, mapped"] - found["four np.load, mapped"]
-    row("spikes, 4 × 5 million rows", "four bare `np.load`", bare, "")
+    row(f"spikes, 4 × 5 million rows, {what}", "four bare `np.load`", bare, "")
     row("", "**ONE light** `load_object`", ours, f"{ours / bare:.2f} × np.load (goal 1.1)")
     if peers_python is not None:
         command = [peers_python, "-c", PEER, str(root), SESSION, str(runs)]
@@ -116,7 +120,7 @@ def objects(root: Path, folder: Path, runs: int, peers_python: str | None) -> No
         peers = json.loads(done.stdout.splitlines()[-1])
         row("", "the same `np.load` in the process of ONE-api", peers["np.load"], "")
         for name, goal in (("one.alf.io.load_object", 12), ("One.load_object", 30)):
-            row("", f"ONE-api `{name}`", peers[name], f"{peers[name] / ours:.0f} × ONE light (goal {goal})")
+            row("", f"ONE-api `{name}`", peers[name], f"{peers[name] / ours:.1f} × ONE light (goal {goal})")
     row("the same, mapped", "four `np.load(mmap_mode='r')`", found["four np.load, mapped"], "")
     row(
         "",
@@ -211,7 +215,10 @@ def main() -> None:
         root = Path(temporary) / "root"
         folder = make(root)
         print(f"| work | who | median of {options.runs}, ms | |\n|---|---|---|---|")
-        objects(root, folder, options.runs, options.peers_python)
+        objects("vectors", root, folder, options.runs, options.peers_python)
+        for file in ("sessions.pqt", "datasets.pqt"):  # of ONE-api
+            (root / file).unlink(missing_ok=True)
+        objects("columns `(N, 1)`", root, make(root, columns=True), options.runs, options.peers_python)
         slices(root)
         names(options.runs)
 

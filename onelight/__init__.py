@@ -23,12 +23,10 @@ __all__ = [
     "OneError",
     "describe",
     "download",
-    "list",
     "load_collection",
     "load_dataset",
     "load_object",
     "load_session",
-    "open",
     "publish",
     "refresh",
     "register_reader",
@@ -70,6 +68,8 @@ if TYPE_CHECKING:
     set_repository = _one.set_repository
     upload = _one.upload
 
+# Not in __all__: `from onelight import *` must not replace these functions of Python.
+_LIKE_PYTHONS = ("list", "open")
 # What is no method of One, and where it is.
 _ELSEWHERE = {
     "ONE": "onelight.api",
@@ -88,7 +88,7 @@ def __getattr__(name: str) -> Any:
 
     if name in _ELSEWHERE:
         return getattr(importlib.import_module(_ELSEWHERE[name]), "One" if name == "ONE" else name)
-    if name not in __all__:
+    if name not in __all__ and name not in _LIKE_PYTHONS:
         msg = f"module 'onelight' has no attribute '{name}'"
         raise AttributeError(msg)
     from onelight.api import module_function
@@ -97,4 +97,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> Any:
-    return sorted([*globals(), *__all__])
+    return sorted([*globals(), *__all__, *_LIKE_PYTHONS])

@@ -39,6 +39,8 @@ class Pattern:
     text: str
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise AlfError(f"{self.text!r} is not a dataset pattern", hint="Give it as text: 'spikes.times'")
         name = self.text.rpartition("/")[2]
         if not name.strip() or self.text.startswith("/") or name.startswith(".") or name.endswith("."):
             raise AlfError(
@@ -84,7 +86,11 @@ class Query:
         for name, sign in signs.items():
             part = getattr(self, name)
             if part is not None and not isinstance(part, str):
-                raise AlfError(f"{name}={part!r} is not a text", hint=f"Write it as the path has it: {name}='{part}'")
+                raise AlfError(f"{name}={part!r} is not a text", hint="Give one text, as the path has it")
+            if name == "revision" and part and "*" in part:
+                raise AlfError(
+                    f"revision={part!r} is not a revision", hint="Give a whole one: the newest up to it is meant"
+                )
             if part and sign:
                 object.__setattr__(self, name, part.strip(sign))
 
@@ -168,8 +174,8 @@ def _matcher(text: str, *, timed: bool = False) -> Callable[[str], bool]:
             dataset = Dataset.parse(path)
         except AlfError:
             return False
-        if len(fields) > 2:
-            return whole_name(dataset.stem)
+        if len(fields) > 2:  # also without what tells copies apart, or by its key: ephysData.imec0.ap
+            return whole_name(dataset.stem) or (bool(dataset.extra) and whole_name(f"{dataset.object}.{dataset.key}"))
         attributes = {dataset.field, dataset.attribute} if timed else {dataset.field}
         return of_object(dataset.object) and any(map(of_attribute, attributes)) and of_namespace(dataset.namespace)
 
@@ -203,6 +209,11 @@ def value_filter(wanted: object, *, number: bool = False) -> Callable[[str], boo
     if wanted is None:
         return lambda _: True
     if isinstance(wanted, Iterable) and not isinstance(wanted, str):
+        wanted = list(wanted)
+        if None in wanted:
+            raise AlfError(
+                f"{wanted!r} is not a filter: it has None", hint="Leave the filter out to let everything pass"
+            )
         filters = [value_filter(one, number=number) for one in wanted]
         return lambda text: any(matches(text) for matches in filters)
     value = f"{wanted:%Y-%m-%d}" if isinstance(wanted, dt.date) else str(wanted)

@@ -16,6 +16,7 @@ from onelight.alf import Pattern, Query, Session, newest
 from onelight.client import Client, Limits
 from onelight.config import Config
 from onelight.errors import (
+    AlfError,
     DatasetNotFound,
     NotFound,
     ObjectNotFound,
@@ -244,6 +245,8 @@ class Asking:
 
     def _entries(self, session: str, dataset: str | None, query: Query, *, every: bool) -> builtins.list[Entry]:
         """Return what is asked for, in every revision or in the newest of those that may answer."""
+        if not isinstance(session, str):
+            raise AlfError(f"{session!r} is not a session", hint="Give it as text, as search returns it")
         index = self._the_index()
         found = index.find_session(Session.parse(session))
         if found is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from onelight.alf import Dataset, Query
 from onelight.errors import AmbiguousQuery, DatasetNotFound, OneError
 from onelight.index import Entry
+from onelight.loading.objects import names_of
 
 _PARTS = ("collection", "revision", "namespace", "timescale", "extension")
 
@@ -24,11 +25,11 @@ class Call:
     more: dict[str, object] = field(default_factory=dict)
 
     def choosing(self, **choice: str) -> str:
-        """Return the call as it can be typed."""
+        """Return the call as it can be typed, where ``one`` is the module or the One in use."""
         asked = {name: getattr(self.query, name) for name in _PARTS}
         keywords = {name: given for name, given in (asked | self.more).items() if given is not None} | choice
         words = [repr(text) for text in (self.session, self.what) if text is not None]
-        return f"{self.verb}({', '.join(words + [f'{name}={given!r}' for name, given in keywords.items()])})"
+        return f"one.{self.verb}({', '.join(words + [f'{name}={given!r}' for name, given in keywords.items()])})"
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
@@ -113,12 +114,7 @@ def only(entries: Sequence[Entry], wanted: Sequence[str], session: str, obj: str
     return found
 
 
-def names_of(dataset: Dataset) -> set[str]:
-    """Return what an attribute may be called that is asked for."""
-    return {dataset.key, dataset.field, dataset.attribute}
-
-
 def no_attribute(session: str, obj: str, absent: Iterable[str], there: Iterable[str]) -> OneError:
     """Return the error for attributes that an object does not have."""
     names = ", ".join(f"{obj}.{name}" for name in absent)
-    return DatasetNotFound(f"{session} has no dataset '{names}'", hint=f"'{obj}' has: {', '.join(there)}")
+    return DatasetNotFound(f"{session} has no dataset '{names}'", hint=f"'{obj}' has: {', '.join(there) or 'others'}")

@@ -11,9 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from onelight.alf import Dataset, Pattern, Query
-from onelight.api.choosing import Call, ambiguous, names_of, no_attribute, one_place, only
+from onelight.api.choosing import Call, ambiguous, no_attribute, one_place, only
 from onelight.api.fetching import Fetching
-from onelight.errors import AlfError, NotFound, ObjectNotFound, OneError, UnsafeData
+from onelight.errors import (
+    AlfError,
+    AmbiguousQuery,
+    DatasetNotFound,
+    Interrupted,
+    MissingExtra,
+    ObjectNotFound,
+    OneError,
+    RateLimited,
+    Unreachable,
+    UnsafeData,
+)
 from onelight.index import Entry
 from onelight.loading import Bunch, load_file
 from onelight.loading.objects import (
@@ -24,6 +35,7 @@ from onelight.loading.objects import (
     is_metadata,
     load_part,
     load_parts,
+    names_of,
     squeezed,
     without_explaining,
 )
@@ -174,10 +186,12 @@ class Loading(Fetching):
         >>> trials.intervals.shape  # doctest: +SKIP
         (214, 2)
         """
-        if "." in obj:
+        if "." in obj.rpartition("/")[2]:
             raise AlfError(f"'{obj}' is not an object", hint=f"Load one dataset with load_dataset(session, '{obj}')")
         query = Query(None, collection, revision, namespace, timescale, extension)
         wanted = [attribute] if isinstance(attribute, str) else None if attribute is None else [*attribute]
+        if wanted == []:
+            raise AlfError("attribute=[] asks for nothing", hint="Leave it out to load all attributes")
         call = Call("load_object", session, obj, query, {} if attribute is None else {"attribute": attribute})
         chosen = [entry for entry in self._entries(session, obj, query, every=False) if entry.dataset]
         if not chosen:
@@ -185,6 +199,10 @@ class Loading(Fetching):
                 f"{session} has no object '{obj}', only a file of this name", hint="Load it with load_dataset"
             )
         one_place(chosen, f"of {session} have '{obj}'", call)
+        if wanted is not None and timescale is not None:  # then the attribute is asked for by itself
+            fields = {entry.dataset.attribute: entry.dataset.field for entry in chosen if entry.dataset}
+            wanted = [fields.get(name, name) for name in wanted]
+        has = sorted({entry.dataset.key for entry in chosen if entry.dataset})
         if wanted is not None:
             chosen = only(chosen, wanted, session, obj)
         with call.shown():  # before anything is fetched
@@ -206,7 +224,9 @@ class Loading(Fetching):
         if wanted is not None:
             there = {"table", *bunch}.union(*(names_of(part.dataset) for part in explained))
             if absent := [name for name in wanted if name not in there]:
-                raise no_attribute(session, obj, absent, sorted(bunch))
+                tables = [part for part in explained if part.dataset.field == "table"]
+                columns = load_parts(tables, beside, check="ignore") if tables else Bunch()
+                raise no_attribute(session, obj, absent, sorted({*has, *columns} - {"table"}))
         return bunch
 
     def load_collection(
@@ -230,7 +250,8 @@ class Loading(Fetching):
         revision, squeeze, mmap
             As for :meth:`load_object`.
         check : {"warn", "raise", "ignore"}
-            As there, but by default one object that disagrees does not keep back the others.
+            As there, but by default one object does not keep back the others: that its attributes disagree is told,
+            and what cannot be loaded (damaged, there in two forms, without its library) is told and left out.
 
         Returns
         -------
@@ -245,16 +266,26 @@ class Loading(Fetching):
         chosen = self._entries(session, None, Query(None, collection, revision), every=False)
         call = Call("load_collection", session, None, Query(None, collection, revision))
         one_place(chosen, f"of {session} fit '{collection}'", call, objects=False)
-        self._check_objects(session, chosen, revision)
+        chosen = [entry for entry in chosen if entry.dataset]
+        if check == "raise":
+            self._check_objects(session, chosen, revision)
+        parts = self._parts(chosen, revision)
+        beside = parts[len(chosen) :]
         by_object: dict[str, builtins.list[Part]] = {}
-        for part in self._parts(chosen, revision):
+        for part in parts[: len(chosen)]:
             by_object.setdefault(part.dataset.object, []).append(part)
         place = {entry.dataset.object: entry for entry in chosen if entry.dataset}
         bunch = Bunch()
         for name, found in sorted(by_object.items()):
             query = Query(None, found[0].dataset.collection, revision)
-            with Call("load_object", session, name, query).shown():
-                bunch[name] = load_parts(found, squeeze=squeeze, check=check, mmap=mmap)
+            try:
+                with Call("load_object", session, name, query).shown():
+                    bunch[name] = load_parts(found, beside, squeeze=squeeze, check=check, mmap=mmap)
+            except (UnsafeData, AmbiguousQuery, MissingExtra) as error:
+                if check == "raise":
+                    raise
+                _log.warning("%s of %s is left out: %s", name, session, error)
+                continue
             self._tell_counting(place[name], bunch[name])
         return bunch
 
@@ -276,7 +307,7 @@ class Loading(Fetching):
         revision, squeeze, mmap
             As for :meth:`load_object`.
         check : {"warn", "raise", "ignore"}
-            As there, but by default one object that disagrees does not keep back the others.
+            As for :meth:`load_collection`.
 
         Returns
         -------
@@ -286,7 +317,8 @@ class Loading(Fetching):
         chosen = self._entries(session, None, Query(revision=revision), every=False)
         found = [entry for entry in chosen if entry.dataset]
         collections = sorted({entry.dataset.collection for entry in found if entry.dataset})
-        self._check_objects(session, found, revision)
+        if check == "raise":
+            self._check_objects(session, found, revision)
         self._run(self._plan(found))  # all at once: many small files come together faster
         return Bunch(
             {
@@ -305,6 +337,7 @@ class Loading(Fetching):
         namespace: str | None = None,
         timescale: str | None = None,
         extension: str | None = None,
+        squeeze: bool = True,
     ) -> LazyArray:
         """Open an array to take slices of it, without fetching the file.
 
@@ -319,6 +352,8 @@ class Loading(Fetching):
             A dataset type (``"spikes.times"``) or a file name: ``.npy``, ``.cbin``, or ``.bin`` with metadata.
         collection, revision, namespace, timescale, extension : str, optional
             Which one is meant, as for :meth:`load_dataset`.
+        squeeze : bool
+            Make a vector of a column ``(N, 1)``, as :meth:`load_dataset` does.
 
         Returns
         -------
@@ -346,10 +381,16 @@ class Loading(Fetching):
 
         query = Query(None, collection, revision, namespace, timescale, extension)
         entry = self._the_one(session, dataset, query, "open")
-        explaining = self._explanations(self._explaining([entry], revision)[entry])
+        # Never looked for beside the file: on a server nothing lies there, and here a stranger's might.
+        explaining: dict[str, Any] = {"metadata": {}, "squeeze": squeeze}
+        explaining |= self._explanations(self._explaining([entry], revision)[entry])
+        if entry.below.lower().endswith(".cbin") and "companion" not in explaining:
+            raise DatasetNotFound(
+                f"{entry.path} cannot be read: there is no .ch beside it", hint="Ask whoever shares it for that file"
+            )
         file = self._file(entry)
         try:
-            return open_array(file, Path(entry.below), **explaining)
+            return open_array(file, Path(entry.path), **explaining)
         except NoRanges as error:
             file.close()
             _log.warning("%s; the whole file is fetched", error.message)
@@ -426,23 +467,21 @@ class Loading(Fetching):
         return {entry.below: self._described_here(entry, beside[entry]) for entry in here}
 
     def _described(self, entry: Entry, beside: Sequence[Entry], *, alone: bool) -> Description:
-        from onelight.loading.describe import describe_file
+        from onelight.loading.describe import describe_file, reads_end
         from onelight.loading.description import Description
-        from onelight.transfer.remote import NoRanges
 
         try:
             said = self._explanations(beside)
-            tail = entry.below.endswith((".pqt", ".parquet", ".npz", ".sparse_npz"))
-            with self._file(entry, tail=tail, beginning=True) as file:
+            with self._file(entry, tail=reads_end(Path(entry.path)), beginning=True) as file:
                 size = entry.size if entry.size is not None else file.seek(0, os.SEEK_END)
                 where = self._place(entry)
-                path = where if where.is_file() else Path(entry.below)
+                path = where if where.is_file() else Path(entry.path)
                 return describe_file(cast("BinaryIO", file), path, size=size, **said)
-        except (NoRanges, UnsafeData, NotFound) as error:
-            if alone:
-                raise
+        except OneError as error:
+            if alone or isinstance(error, (Unreachable, RateLimited, Interrupted)):
+                raise  # what is said of one file; that the server is away is said once
             kind = "refused" if isinstance(error, UnsafeData) else "unknown"
-            return Description(entry.size or 0, kind, note=(error.message,))
+            return Description(entry.size, kind, note=(error.message,))
 
     def _described_here(self, entry: Entry, beside: Sequence[Entry]) -> Description:
         from onelight.loading.describe import describe_file
@@ -575,13 +614,14 @@ def _each_once(beside: dict[Entry, builtins.list[Entry]]) -> builtins.list[Entry
 def _explained(others: Iterable[tuple[Entry, Path]]) -> dict[str, Any]:
     """Return what files say that explain another: ``metadata`` and ``companion``, where there are any."""
     from onelight.loading.cbin import read_companion
+    from onelight.loading.texts import read_json
 
     found: dict[str, Any] = {}
     for other, path in others:
         if other.dataset is None or not is_metadata(other.dataset):
             found.setdefault("companion", read_companion(path, path))
         elif "metadata" not in found:
-            said = load_file(path)
+            said = read_json(path)  # whatever is registered for a lab's own .json
             found["metadata"] = said if isinstance(said, dict) else None
     return found
 

@@ -98,7 +98,8 @@ def describe(session: str, dataset: str | None, repository: str | None, as_json:
 
 def _tell(found: dict[str, Description], kind: str, words: str) -> int:
     """Say which files are of a kind, and return how many."""
-    paths = [path for path, description in found.items() if description.kind == kind]
+    pickled = kind == "refused"  # such an array is described, and not loaded
+    paths = [path for path, one in found.items() if one.kind == kind or (pickled and one.dtype == "object")]
     if paths:
         say(f"{count(len(paths), 'file')} {words}: {', '.join(paths[:5])}")
     return len(paths)
@@ -125,7 +126,8 @@ def _row(entry: Entry, description: Description | None) -> dict[str, Any]:
 
 def _cells(entry: Entry, description: Description | None) -> list[str]:
     """Return size, type and shape of a file, empty where they are not known."""
-    size = "" if entry.size is None else size_text(entry.size)
+    known = entry.size if entry.size is not None or description is None else description.size
+    size = "" if known is None else size_text(known)
     if description is None:
         return [size, "", ""]
     shape = "" if description.shape is None else str(description.shape)

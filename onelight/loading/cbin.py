@@ -13,7 +13,6 @@ from __future__ import annotations
 import bisect
 import itertools
 import json
-import math
 import operator
 import os
 import threading
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+MAX_RATE = 1e12  # samples a second; a number of JSON may be larger than any float
 MAX_COMPANION = 16 * 1024 * 1024  # bytes of JSON: more than five days of chunks of a second
 MAX_CHUNK = 1024**3  # bytes of one chunk in memory; a second of 384 channels has 23 million
 HELD = 128 * 1024 * 1024  # bytes of decoded chunks that are held; one is held whatever its size
@@ -323,7 +323,7 @@ def layout_of(content: bytes, size: int, path: Path) -> Layout:
     channels, rate = said.get("n_channels"), said.get("sample_rate")
     if type(channels) is not int or channels < 1:
         raise _wrong(path, f"has the number of channels {channels!r:.40}")
-    if not isinstance(rate, (int, float)) or not 0 < rate < math.inf:
+    if not isinstance(rate, (int, float)) or not 0 < rate < MAX_RATE:
         raise _wrong(path, f"has the sample rate {rate!r:.40}")
     order = said.get("chunk_order")
     if order not in ("C", "F"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from onelight.errors import DatasetNotFound, RowsDiffer, UnsafeData
+from onelight.errors import AlfError, DatasetNotFound, RowsDiffer, UnsafeData
 from onelight.loading.objects import is_timestamps, rows_of, squeezed
 
 if TYPE_CHECKING:
@@ -56,8 +56,15 @@ def times(bunch: dict[str, Any], *, rows: int | None = None) -> NDArray[np.float
     """
     import numpy as np
 
+    if not isinstance(bunch, dict):
+        raise AlfError("times takes an object", hint="Give it what load_object returns")
+    if rows is None:
+        rows = _rows(bunch)
     if dict.__contains__(bunch, "times"):  # a Bunch may have a dataset called keys
-        return np.asarray(squeezed(np.asarray(bunch["times"])), dtype=np.float64)
+        found = squeezed(np.asarray(bunch["times"]))
+        if found.ndim != 1 or (rows is not None and len(found) != rows):
+            raise RowsDiffer(f"times has the shape {found.shape}, and there are {rows} rows", hint=_OWNER)
+        return np.asarray(found, dtype=np.float64)
     keys = [key for key, value in dict.items(bunch) if is_timestamps(key) and hasattr(value, "shape")]
     key = "timestamps" if "timestamps" in keys else keys[0] if len(keys) == 1 else None
     if key is None:
@@ -66,8 +73,6 @@ def times(bunch: dict[str, Any], *, rows: int | None = None) -> NDArray[np.float
             f"the object has no single timestamps; there is: {there}", hint="Load it with times or timestamps"
         )
     stamps = squeezed(np.asarray(bunch[key]))
-    if rows is None:
-        rows = _rows(bunch)
     if stamps.ndim == 1:
         if rows is not None and len(stamps) != rows:
             raise RowsDiffer(f"{key} has {len(stamps):,} times for {rows:,} rows", hint=_OWNER)

@@ -121,12 +121,24 @@ def describe_file(
     if describe is None:
         return _with_meaning(Description(size, _WORDS.get(kind, "file")), object_, key, metadata)
     with translated(path):
-        if kind in _FROM_THE_END:
+        if reads_end(path):
             head, whole = b"", False
         else:
             head, whole = _beginning(file, path, size)
         found = describe(_Seen(file, path, size, head, whole, key, metadata, companion))
     return _with_meaning(found, object_, key, metadata)
+
+
+def reads_end(path: Path) -> bool:
+    """Tell whether a file is described from its end; a file on a server is asked for it first then.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> reads_end(Path("trials.table.pqt")), reads_end(Path("spikes.times.npy"))
+    (True, False)
+    """
+    return kind_of(path) in _FROM_THE_END
 
 
 def _names(path: Path) -> tuple[str, str]:
@@ -374,7 +386,9 @@ def _refuse_page(seen: _Seen) -> None:
 
 def _at_rate(found: Description, rate: Any) -> Description:
     """Add the duration of a recording, if its rate is one."""
-    number = isinstance(rate, (int, float)) and not isinstance(rate, bool) and math.isfinite(rate) and rate > 0
+    from onelight.loading.cbin import MAX_RATE
+
+    number = isinstance(rate, (int, float)) and not isinstance(rate, bool) and 0 < rate < MAX_RATE
     if not number or found.rows is None:
         return found
     note = (*found.note, f"{rate:g} samples per second")

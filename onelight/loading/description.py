@@ -63,7 +63,7 @@ class Description:
 
     Parameters
     ----------
-    size : int
+    size : int or None
         Bytes.
     kind : str
         The form in a word or two: ``"array"``, ``"table"``, ``"compressed recording"``, ``"JSON"``.
@@ -87,7 +87,7 @@ class Description:
         What a reader should know before loading it.
     """
 
-    size: int
+    size: int | None
     kind: str
     dtype: str | None = None
     shape: tuple[int, ...] | None = None
@@ -177,7 +177,9 @@ def _column_text(column: Column) -> str:
     return f"{shown(column.name)}: {', '.join(parts)}"
 
 
-def _size_text(size: int) -> str:
+def _size_text(size: int | None) -> str:
+    if size is None:
+        return "size unknown"
     if size < 1000:
         return f"{size} B"
     power = min((len(str(size)) - 1) // 3, 4)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     _Part = tuple[int, memoryview]  # the kind of a part of a MATLAB variable, and its content
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+MAX_OBJECTS = 200_000  # of an HDF5 file; to look at 10,000 takes half a second
+_WITH_H5PY = "If you trust it, take the path with download_only=True, and open it with h5py"
 _DEFLATE = frozenset({8, 32946})  # two numbers for the same
 _MOST_DEFLATED = 1032  # bytes that can come of one
 _TIFF = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}  # the last two: BigTIFF
@@ -69,8 +71,8 @@ class VideoInfo:
 def open_hdf5(path: Path) -> Any:  # h5py.File
     """Open an HDF5 file, which NWB files are too, for reading; what is in it is read when it is asked for.
 
-    The file stays open until it is closed: ``with load_file(path) as file``. What h5py reads may lie in another file
-    to which this one has an external link; HDF5 follows such links when they are asked for by name.
+    The file stays open until it is closed: ``with load_file(path) as file``. A file may name any other on this
+    computer, whose bytes would be values of a dataset, or objects behind a link; then it is refused.
 
     Parameters
     ----------
@@ -85,7 +87,8 @@ def open_hdf5(path: Path) -> Any:  # h5py.File
     Raises
     ------
     UnsafeData
-        If the file is something else, or is not whole.
+        If the file is something else, is not whole, or names other files: external links, datasets with external
+        storage, and virtual datasets of other files. Or if it has more than `MAX_OBJECTS` links.
     MissingExtra
         If h5py is not installed.
 
@@ -123,7 +126,73 @@ def _has_hdf5(file: BinaryIO) -> bool:
 def _hdf5(path: Path, name: str) -> Any:
     h5py = extra("h5py", name, path)
     with _library(path, "h5py"):
-        return h5py.File(path, "r")
+        file = h5py.File(path, "r")
+        try:
+            _Links(h5py, path).within(file.id, ())
+        except BaseException:
+            file.close()
+            raise
+    return file
+
+
+class _Links:
+    """A look at all objects of an HDF5 file, without following what leads out of it.
+
+    HDF5 has a visitor of its own, which crashes Python in groups that are nested deeply enough.
+    """
+
+    def __init__(self, h5py: Any, path: Path) -> None:
+        self._h5py = h5py
+        self._path = path
+        self._seen: set[int] = set()
+        self._count = 0
+
+    def within(self, group: Any, names: tuple[str, ...]) -> None:
+        """Refuse links and datasets of a group that lead out of the file."""
+        if len(names) > _DEPTH:
+            raise UnsafeData(f"{self._path} has groups that are nested too deeply: more than {_DEPTH}", hint=_WITH_H5PY)
+        h5l, h5o = self._h5py.h5l, self._h5py.h5o
+        links: list[tuple[bytes, int, int]] = []
+
+        def add(name: bytes, link: Any) -> bool | None:
+            links.append((name, link.type, link.u))
+            self._count += 1
+            return True if self._count > MAX_OBJECTS else None  # which ends it
+
+        group.links.iterate(add, info=True)
+        if self._count > MAX_OBJECTS:
+            what = f"{self._path} has more than {MAX_OBJECTS} objects, too many to look at each for where its values are"
+            raise UnsafeData(what, hint=_WITH_H5PY)
+        for name, kind, address in links:
+            inner = (*names, name.decode(errors="replace"))
+            if kind == h5l.TYPE_EXTERNAL:
+                raise self._outside("the link", inner, group.links.get_val(name)[0])
+            if kind not in {h5l.TYPE_HARD, h5l.TYPE_SOFT}:
+                raise self._outside("the link", inner, b"a place of its own kind")
+            if kind == h5l.TYPE_SOFT or address in self._seen:
+                continue
+            self._seen.add(address)
+            found = h5o.open(group, name)
+            if isinstance(found, self._h5py.h5g.GroupID):
+                self.within(found, inner)
+            elif isinstance(found, self._h5py.h5d.DatasetID):
+                self._dataset(found, inner)
+
+    def _dataset(self, dataset: Any, names: tuple[str, ...]) -> None:
+        stored = dataset.get_create_plist()
+        if stored.get_external_count():
+            raise self._outside("the dataset", names, stored.get_external(0)[0])
+        if stored.get_layout() == self._h5py.h5d.VIRTUAL:
+            for place in range(stored.get_virtual_count()):
+                source = stored.get_virtual_filename(place)
+                if source != ".":  # this file
+                    raise self._outside("the dataset", names, source)
+
+    def _outside(self, what: str, names: tuple[str, ...], target: bytes | str) -> UnsafeData:
+        name = target.decode(errors="replace") if isinstance(target, bytes) else target
+        return UnsafeData(
+            f"{self._path} names another file: {what} /{'/'.join(names)} leads to {name}", hint=_WITH_H5PY
+        )
 
 
 @contextmanager
@@ -398,8 +467,8 @@ def read_tif(path: Path, *, mmap: bool | None = None) -> Any:  # an array, or a 
     Parameters
     ----------
     path : pathlib.Path
-        A ``.tif`` or ``.tiff`` file: plain, BigTIFF, or of ImageJ, ScanImage or OME. Of a stack that OME distributes
-        over several files, only what is in this one.
+        A ``.tif`` or ``.tiff`` file: plain, BigTIFF, or of ImageJ, ScanImage, Micro-Manager or OME. Of a stack that is
+        distributed over several files, only what is in this one.
     mmap : bool, optional
         Whether the file is mapped into memory, for reading. If not given, images above 100 MB are. Images that are
         compressed, or do not lie one behind the other, are always read.
@@ -434,8 +503,12 @@ def read_tif(path: Path, *, mmap: bool | None = None) -> Any:  # an array, or a 
         size = file.seek(0, io.SEEK_END)
         _check_images(file, head, size, path)
         tifffile = extra("tifffile", "tiff", path)
-        # An image of OME may name other files, which would be opened; they are datasets of their own.
-        with _library(path, "tifffile"), tifffile.TiffFile(path, _multifile=False) as tif:
+        # Images of OME and Micro-Manager may name other files, which would be opened; they are datasets of their own.
+        with (
+            _library(path, "tifffile"),
+            _Alone(path) as alone,
+            tifffile.TiffFile(io.BufferedReader(alone), _multifile=False) as tif,
+        ):
             _check_pixels(tif, file, size, path)
             try:
                 return _images(tif, path, mmap)
@@ -446,6 +519,18 @@ def read_tif(path: Path, *, mmap: bool | None = None) -> Any:  # an array, or a 
                     f"{path} is compressed in a way that is read by imagecodecs, which is not installed",
                     hint="python -m pip install imagecodecs, or take the path with download_only=True",
                 ) from error
+
+
+class _Alone(io.FileIO):
+    """A file in whose folder nothing else is found, whatever a library looks for."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "rb")
+        self.name = str(path / path.name)  # the folder is this file
+
+    def fileno(self) -> int:
+        """Say that it is no file of the disk: those of tifffile have others beside them."""
+        raise io.UnsupportedOperation("fileno")
 
 
 def _check_images(file: BinaryIO, head: bytes, size: int, path: Path) -> None:

@@ -251,7 +251,8 @@ class LazyArray(ABC):
     def _read_some(self, offset: int, view: memoryview) -> int | None:
         if _PREAD and isinstance(self._file, io.FileIO):
             # Without a place in the file that has to be set before: forked processes share that.
-            return os.preadv(self._file.fileno(), [view], offset)
+            with self._lock:  # its number may be another file's as soon as somebody closes this one
+                return os.preadv(self._file.fileno(), [view], offset)
         with self._lock:
             self._file.seek(offset)
             return self._file.readinto(view)
@@ -361,6 +362,7 @@ def open_array(
     *,
     metadata: Mapping[str, Any] | None = None,
     companion: bytes | Path | None = None,
+    squeeze: bool = False,
 ) -> LazyArray:
     """Open an array of which slices can be read, by the extension of its file.
 
@@ -378,6 +380,8 @@ def open_array(
         What the ``.metadata.json`` beside a flat file says.
     companion : bytes or pathlib.Path, optional
         The ``.ch`` of a ``.cbin``: its content or where it is. By default it lies beside ``path``.
+    squeeze : bool
+        Make a vector of a column ``(N, 1)``.
 
     Raises
     ------
@@ -400,9 +404,9 @@ def open_array(
     """
     extension = path.suffix.lower()
     if extension == ".npy":
-        return open_npy(file, path)
+        return open_npy(file, path, squeeze=squeeze)
     if extension in (".bin", ".dat"):
-        return open_flat(file, metadata, path)
+        return open_flat(file, metadata, path, squeeze=squeeze)
     if extension == ".cbin":
         from onelight.loading.cbin import open_cbin, read_companion
 
@@ -410,7 +414,7 @@ def open_array(
     raise AlfError(f"{path} cannot be opened in slices", hint="load_dataset loads it whole")
 
 
-def open_npy(file: Readable, path: Path) -> RawArray:
+def open_npy(file: Readable, path: Path, *, squeeze: bool = False) -> RawArray:
     """Open a ``.npy`` file of which slices can be read; only its header is read now.
 
     Raises
@@ -431,10 +435,16 @@ def open_npy(file: Readable, path: Path) -> RawArray:
     header = read_header(head, path)
     dtype = dtype_of(header, path)
     check_size(header, dtype.itemsize, size, None, path)
-    return RawArray(file, dtype, header.shape, "F" if header.fortran_order else "C", header.offset, path)
+    shape = _vector(header.shape) if squeeze else header.shape
+    return RawArray(file, dtype, shape, "F" if header.fortran_order else "C", header.offset, path)
 
 
-def open_flat(file: Readable, metadata: Mapping[str, Any] | None, path: Path) -> RawArray:
+def _vector(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of a column as that of a vector: the bytes lie the same way."""
+    return shape[:1] if len(shape) == 2 and shape[1] == 1 else shape
+
+
+def open_flat(file: Readable, metadata: Mapping[str, Any] | None, path: Path, *, squeeze: bool = False) -> RawArray:
     """Open a flat binary file of which slices can be read; its metadata says what it holds.
 
     Raises
@@ -461,7 +471,7 @@ def open_flat(file: Readable, metadata: Mapping[str, Any] | None, path: Path) ->
     if not head or looks_like(head) in {HTML, XML}:  # with all else that is known a recording may well begin
         refuse_foreign(path, head, "a recording")
     dtype, shape, order = layout(metadata, file.seek(0, os.SEEK_END), path)
-    return RawArray(file, dtype, shape, order, 0, path)
+    return RawArray(file, dtype, _vector(shape) if squeeze else shape, order, 0, path)
 
 
 def read_at(file: Readable, offset: int, length: int, path: Path) -> bytes:

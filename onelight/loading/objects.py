@@ -50,8 +50,9 @@ class Part:
 def companions(dataset: Dataset, others: Iterable[Dataset]) -> list[Dataset]:
     """Return the datasets that are needed to read one: its ``.metadata.json``, and the ``.ch`` of a ``.cbin``.
 
-    Of each comes one revision, that of the dataset or else the newest, and what is said of this file alone comes
-    before what is said of several.
+    Of each comes one revision: the newest that is not after that of the dataset, for a later one may speak of other
+    bytes, and only where there is none the first after it. What is said of this file alone comes before what is said
+    of several.
 
     Parameters
     ----------
@@ -66,14 +67,17 @@ def companions(dataset: Dataset, others: Iterable[Dataset]) -> list[Dataset]:
     >>> [str(found) for found in companions(Dataset.parse(files[0]), map(Dataset.parse, files))]
     ['ephys.raw.metadata.json']
     """
+    if is_metadata(dataset) or dataset.extension in _EXPLAINING:
+        return []  # what explains needs no explanation
     own = (dataset.collection, dataset.namespace, dataset.type)
     same = [other for other in others if other != dataset and (other.collection, other.namespace, other.type) == own]
     found = [other for other in same if is_metadata(other) and _explains(other, dataset)]
     if dataset.extension.lower() == "cbin":
         found += [other for other in same if other.extension.lower() == "ch" and other.extras == dataset.extras]
     chosen: dict[str, Dataset] = {}
-    for other in sorted(found, key=lambda other: (other.revision == dataset.revision, other.revision)):
-        chosen[other.stem] = other
+    for other in sorted(found, key=lambda other: other.revision):
+        if other.revision <= dataset.revision or other.stem not in chosen:
+            chosen[other.stem] = other
     return sorted(chosen.values(), key=lambda other: -len(other.extras))
 
 
@@ -152,6 +156,10 @@ def load_parts(
     tables: list[tuple[Dataset, Any]] = []
     for key, pieces in by_key(parts, attributes).items():
         values = [load_part(piece, [*parts, *beside], squeeze=squeeze, **options) for piece in pieces]
+        if len(values) > 1 and any(isinstance(value, LazyArray) for value in values):
+            # To join recordings is to decode them, and one alone may be larger than the memory.
+            bunch |= {piece.dataset.key: value for piece, value in zip(pieces, values, strict=True)}
+            continue
         value = values[0] if len(values) == 1 else _joined(values, key, [piece.dataset for piece in pieces])
         if pieces[0].dataset.field == "table" and hasattr(value, "columns"):
             tables.append((pieces[0].dataset, value))
@@ -176,10 +184,12 @@ def load_part(part: Part, beside: Iterable[Part] = (), *, squeeze: bool = True, 
     squeeze : bool
         Make a vector of a column ``(N, 1)``.
     """
+    from onelight.loading.texts import read_json
+
     near = {other.dataset: other.path for other in beside}
     for other in companions(part.dataset, near):
         if is_metadata(other):
-            said = load_file(near[other])
+            said = read_json(near[other])  # whatever is registered for a lab's own .json
             options.setdefault("metadata", said if isinstance(said, dict) else None)
         else:
             options.setdefault("companion", near[other])
@@ -409,21 +419,29 @@ def _joined(values: Sequence[Any], key: str, files: Sequence[Dataset]) -> Any:
     )
 
 
+def names_of(dataset: Dataset) -> set[str]:
+    """Return what an attribute may be called that is asked for: ``intervals`` is not ``intervals_bpod``."""
+    return {dataset.key, dataset.field, dataset.type}
+
+
 def _is_wanted(key: str, dataset: Dataset, attributes: Sequence[str]) -> bool:
-    names = {key, dataset.key, dataset.field, dataset.attribute, dataset.type}
-    return dataset.field == "table" or any(name in names for name in attributes)
+    return dataset.field == "table" or not (names_of(dataset) | {key}).isdisjoint(attributes)
 
 
 def _spread(table: pd.DataFrame, bunch: Bunch, dataset: Dataset, attributes: Sequence[str] | None) -> None:
     """Put the columns of a table beside the other attributes; ``x_0`` and ``x_1`` become one ``x`` of two columns."""
     import numpy as np
 
+    if named := [name for name in table.index.names if name is not None and name not in table.columns]:
+        table = table.reset_index(level=named)
     names = [str(column) for column in table.columns]
     columns = dict(zip(names, (table[column].to_numpy() for column in table.columns), strict=True))
     for name in names:
         base = name[:-2]
         sides = (f"{base}_0", f"{base}_1")
-        if name == sides[0] and sides[1] in columns and f"{base}_2" not in columns and base not in columns:
+        are_two = name == sides[0] and sides[1] in columns and f"{base}_2" not in columns and base not in columns
+        # Numbers of two types would be changed by being put into one array.
+        if are_two and columns[sides[0]].dtype == columns[sides[1]].dtype:
             columns[base] = np.column_stack([columns.pop(side) for side in sides])
     for name, values in columns.items():
         if attributes is not None and name not in attributes and "table" not in attributes:

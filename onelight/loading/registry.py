@@ -83,7 +83,7 @@ def register_reader(extension: str, function: Callable[[Path], Any]) -> None:
     ...     load_file(path)
     12
     """
-    name = extension.removeprefix(".").lower()
+    name = extension.removeprefix(".").lower() if isinstance(extension, str) else ""
     if not name or "." in name or "/" in name or not callable(function):
         raise AlfError(f"{extension!r} is not the extension of a file", hint='Give it as register_reader("tdms", read)')
     _own["." + name] = function
@@ -198,5 +198,8 @@ def translated(path: Path) -> Iterator[None]:
         raise RepositoryError(f"{path} cannot be read: {error.strerror or error}", hint="Check the disk") from error
     except MemoryError as error:
         raise UnsafeData(f"{path} is larger than the memory of this computer", hint=AGAIN) from error
-    except ValueError as error:  # of Python, NumPy, pandas and pyarrow; other kinds are bugs, and shown as such
+    except (
+        ValueError,
+        ArithmeticError,
+    ) as error:  # of Python, NumPy, pandas and pyarrow; other kinds are bugs, and shown as such
         raise damaged(path, str(error) or type(error).__name__) from error

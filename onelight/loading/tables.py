@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from onelight.errors import OneError, UnsafeData
 from onelight.loading.content import AGAIN, HEAD, PIECE, damaged, open_text, pieces, refuse_foreign
+from onelight.loading.npz import LARGE, RATIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     import pandas as pd
+    import pyarrow.parquet as pq
     from numpy.typing import NDArray
 
     Opened = Callable[[], BinaryIO]
@@ -52,6 +54,8 @@ _PARQUET = b"PAR1"
 # a gigabyte and a thousand times its file at once.
 _LARGE_TABLE = 1 << 30  # bytes in memory
 _LARGE_RATIO = 1000  # times the file
+# A list of a million zeros is one cell, and takes a few bytes of a file: lists have the limits of other archives.
+_LARGE_LISTS, _LIST_RATIO = LARGE, RATIO
 
 
 def read_tsv(path: Path, *, metadata: Mapping[str, Any] | None = None) -> pd.DataFrame:
@@ -240,6 +244,38 @@ def read_pqt(path: Path) -> pd.DataFrame:
     return _read_parquet(path, size)
 
 
+def _refuse_large(path: Path, size: int, file: pq.ParquetFile) -> None:
+    """Refuse a table that would fill the memory, from what its end says of each column, those within lists, too."""
+    metadata = file.metadata
+    memory = lists = 0
+    for place in range(metadata.num_columns):
+        column = metadata.schema.column(place)
+        chunks = [metadata.row_group(group).column(place) for group in range(metadata.num_row_groups)]
+        # Equal values are stored once, so that what is unpacked says nothing of numbers, and is the least of texts.
+        width = max(8, column.length or 0)
+        taken = sum(max(chunk.num_values * width, chunk.total_uncompressed_size) for chunk in chunks)
+        memory += taken
+        lists += taken if column.max_repetition_level else 0
+    # A missing list of a fixed length has no values in the file, and all of them in memory.
+    lists = max(lists, metadata.num_rows * 8 * sum(_fixed(kind) for kind in file.schema_arrow.types))
+    memory = max(memory, lists, metadata.num_rows * metadata.num_columns * 8)
+    if (memory > _LARGE_TABLE and memory > size * _LARGE_RATIO) or (
+        lists > _LARGE_LISTS and lists > size * _LIST_RATIO
+    ):
+        raise UnsafeData(f"{path} has {size} bytes and would take {memory} in memory", hint=AGAIN)
+
+
+def _fixed(kind: Any) -> int:  # pyarrow.DataType
+    """Return how many values a type has in lists of a fixed length."""
+    import pyarrow as pa
+
+    if pa.types.is_fixed_size_list(kind):
+        return int(kind.list_size) * max(_fixed(kind.value_type), 1)
+    if pa.types.is_struct(kind):
+        return sum(_fixed(kind.field(place).type) for place in range(kind.num_fields))
+    return 0
+
+
 def _read_parquet(path: Path, size: int) -> pd.DataFrame:
     import pandas as pd
     import pyarrow as pa
@@ -247,9 +283,7 @@ def _read_parquet(path: Path, size: int) -> pd.DataFrame:
 
     try:
         with pq.ParquetFile(path) as file:
-            memory = file.metadata.num_rows * file.metadata.num_columns * 8
-        if memory > _LARGE_TABLE and memory > size * _LARGE_RATIO:
-            raise UnsafeData(f"{path} has {size} bytes and would take {memory} in memory", hint=AGAIN)
+            _refuse_large(path, size, file)
         return pd.read_parquet(path, engine="pyarrow")
     # A footer or page that cannot be decoded is a bare OSError of pyarrow, without a number; what the footer says of
     # pandas is trusted by pandas, and wrong in many ways.

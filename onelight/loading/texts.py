@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,22 @@ _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 _QUOTED = re.compile(rb'"[^"]*"')
 _NO_MARKS = bytes(set(range(256)) - set(b'"[]{}'))
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+# JSON, token by token. No byte of UTF-8 is 255 or 254: they mark a text, and any other value.
+_TEXT, _VALUE = b"\xff", b"\xfe"
+_CHARACTERS = rb'[^"\\\0-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\0-\x1f]*)*'
+_CLOSED = re.compile(b'"' + _CHARACTERS + b'"')
+_OPEN = re.compile(b'"' + _CHARACTERS + rb"((?:\\(?:u[0-9a-fA-F]{0,3})?)?)\Z")
+_NUMBER = (  # of no more digits than Python reads
+    rb"-?(?:0|[1-9][0-9]{0,%s})(?![0-9.eE])|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)"
+    rb"|true|false|null|NaN|-?Infinity"
+)
+_OF_NUMBERS = b"+-.0123456789EINaefilnrstuy"  # and of words
+_COMPLETE = re.compile(rb"\[(?:[\xfe\xff](?:,[\xfe\xff])*)?\]|\{(?:\xff:[\xfe\xff](?:,\xff:[\xfe\xff])*)?\}")
+_REPEATED = re.compile(rb"(\[[\xfe\xff])(?:,[\xfe\xff])+|(\{\xff:[\xfe\xff])(?:,\xff:[\xfe\xff])+")
+_BEGUN = re.compile(
+    rb"[\xfe\xff]?|(?:\[(?:[\xfe\xff],)?|\{(?:\xff:[\xfe\xff],)?\xff:)*"
+    rb"(?:\[(?:[\xfe\xff],?)?|\{(?:\xff(?::(?:[\xfe\xff](?:,\xff?)?)?)?)?)?"
+)
 _DIGITS = re.compile(r"[-+0-9a-fA-FxX_.:]+")
 _YAML = "tag:yaml.org,2002:"
 _TAGS = {
@@ -75,7 +92,7 @@ def read_json(path: Path) -> Any:  # whatever the file says
     {'weight': 21.5}
     """
     with open_text(path, "JSON") as file:
-        _check_depth(path, pieces(path, file, MAX_JSON))
+        _check_json(path, _shallow(path, pieces(path, file, MAX_JSON)))
     with open_text(path, "JSON") as file:
         return _json(path, file.read().decode("utf-8-sig"))
 
@@ -108,10 +125,13 @@ def read_jsonable(path: Path) -> list[Any]:
     [{'trial_num': 1}, {'trial_num': 2}]
     """
     with open_text(path, "lines of JSON") as file:
-        _check_depth(path, pieces(path, file, MAX_JSON), by_line=True)
+        for _ in _shallow(path, pieces(path, file, MAX_JSON), by_line=True):
+            pass
     with open_text(path, "lines of JSON") as file:
-        lines = enumerate(file, 1)
-        return [_json(path, line.decode("utf-8-sig").rstrip(), number) for number, line in lines if line.strip()]
+        for _ in _json_lines(path, file):  # of a file with a bad line no value is kept
+            pass
+    with open_text(path, "lines of JSON") as file:
+        return list(_json_lines(path, file))
 
 
 def read_yaml(path: Path) -> Any:  # whatever the file says
@@ -307,11 +327,12 @@ def _too_deep(path: Path) -> UnsafeData:
 # JSON
 
 
-def _json(path: Path, text: str, line: int = 1) -> Any:
+def _json(path: Path, text: str, line: int = 1, column: int = 0) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        where = f"line {line + error.lineno - 1}, column {error.colno}"
+        place = error.colno + column if error.lineno == 1 else error.colno
+        where = f"line {line + error.lineno - 1}, column {max(place, 1)}"
         raise damaged(path, f"it is no JSON at {where}: {error.msg}") from error
     except ValueError as error:  # a number of very many digits
         raise damaged(path, f"it is no JSON that Python reads, from line {line} on: {error}") from error
@@ -319,8 +340,14 @@ def _json(path: Path, text: str, line: int = 1) -> Any:
         raise _too_deep(path) from error
 
 
-def _check_depth(path: Path, text: Iterable[bytes], *, by_line: bool = False) -> None:
-    """Refuse JSON that is nested too deeply before a parser calls itself for every bracket."""
+def _json_lines(path: Path, file: Iterable[bytes]) -> Iterator[Any]:
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            yield _json(path, line.decode("utf-8-sig").rstrip(), number)
+
+
+def _shallow(path: Path, text: Iterable[bytes], *, by_line: bool = False) -> Iterator[bytes]:
+    """Yield text, and refuse JSON that is nested too deeply before a parser calls itself for every bracket."""
     depth, escape, quote = 0, b"", b""
     for piece in text:
         parts = piece.split(b"\n") if by_line else [piece]
@@ -337,6 +364,56 @@ def _check_depth(path: Path, text: Iterable[bytes], *, by_line: bool = False) ->
             if max(levels) > MAX_DEPTH:
                 raise _too_deep(path)
             depth = levels[-1]
+        yield piece
+
+
+def _check_json(path: Path, text: Iterable[bytes]) -> None:
+    """Refuse what is no JSON piece by piece, before any value takes many times the memory of its text.
+
+    What is complete becomes one mark, `_TEXT` or `_VALUE`, as often as it can: ``[1, {"a": [2, 3]}, {"b": [4,`` becomes
+    ``[v,{t:[v,``. That is never long, and stands for all that was before when Python is asked what is wrong.
+    """
+    most = max(getattr(sys, "get_int_max_str_digits", int)() - 1, 0)
+    number = re.compile(_NUMBER % (b"%d" % most if most else b""))
+    known = rest = b""  # marks; the beginning of a text, number or word
+    line, column, begun = 1, 0, (1, 1)  # where the rest begins; where the text begins to which it belongs
+    for piece in text:
+        data = rest + piece
+        marked = _CLOSED.sub(_TEXT, data)
+        quote = marked.find(b'"')
+        opened = _OPEN.match(marked, max(quote, 0))
+        end = len(marked.rstrip(_OF_NUMBERS)) if quote < 0 else quote
+        reduced = _reduced(known + number.sub(_VALUE, marked[:end]).translate(None, b" \t\r\n"))
+        if (quote >= 0 and not opened) or not _BEGUN.fullmatch(reduced) or (quote < 0 and len(marked) - end > PIECE):
+            _tell_json(path, known, data, line, column)
+        start = len(data) - len(marked) + end
+        shift = data.count(b"\n", 0, start)
+        line += shift
+        column = (0 if shift else column) + len(data[data.rfind(b"\n", 0, start) + 1 : start].decode())
+        if opened and (start or not rest):  # not the rest of a text that began before
+            begun = line, column + 1
+        known, rest = reduced, data[start:]
+        if opened:
+            column += len(rest.decode()) - 1 - len(opened[1])
+            rest = b'"' + opened[1]
+    if rest.startswith(b'"'):
+        raise damaged(path, "it is no JSON at line {}, column {}: Unterminated string starting at".format(*begun))
+    if _reduced(known + number.sub(_VALUE, rest)) not in (_TEXT, _VALUE):
+        _tell_json(path, known, rest, line, column)
+
+
+def _reduced(marks: bytes) -> bytes:
+    count = 1
+    while count:
+        marks, count = _COMPLETE.subn(_VALUE, marks)
+    return _REPEATED.sub(rb"\1\2", marks)
+
+
+def _tell_json(path: Path, known: bytes, data: bytes, line: int, column: int) -> None:
+    """Raise what Python says of a piece, behind a short text that ends as what was before it."""
+    before = known.replace(_TEXT, b'""').replace(_VALUE, b"0").decode()
+    _json(path, before + data.decode(), line, column - len(before))
+    raise damaged(path, f"it is no JSON from line {line} on")
 
 
 # YAML

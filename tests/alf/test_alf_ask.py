@@ -316,3 +316,21 @@ class TestNewest:
             if may:
                 wanted.add((f"#{max(may)}#/" if max(may) else "") + name)
         assert set(newest(paths, revision)) == wanted
+
+
+def test_a_revision_is_whole() -> None:
+    with pytest.raises(AlfError, match="is not a revision"):
+        Query(revision="2024*")
+
+
+def test_a_filter_that_holds_nothing_is_no_filter() -> None:
+    with pytest.raises(AlfError, match="it has None"):
+        value_filter(["Cori", None])
+
+
+@pytest.mark.parametrize(
+    "text", ["ephysData_g0_t0.imec0.ap", "ephysData_g0_t0.imec0.*", "alf/ephysData_g0_t0.imec0.ap"]
+)
+def test_a_dataset_is_found_by_its_object_and_key(text: str) -> None:
+    assert Pattern(text).matches("alf/_spikeglx_ephysData_g0_t0.imec0.ap.cbin")
+    assert not Pattern("ephysData_g0_t0.imec0.lf").matches("alf/_spikeglx_ephysData_g0_t0.imec0.ap.cbin")

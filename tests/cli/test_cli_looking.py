@@ -184,7 +184,7 @@ class TestList:
         assert onelight("download", SESSION, "spikes").code == 0
         asked = len(far.requests)
         after = {line.split("\t")[0]: line.split("\t")[1:] for line in onelight("list", SESSION).lines}
-        assert after["alf/probe00/spikes.times.npy"] == ["", "float32", "(10, 1)"]
+        assert after["alf/probe00/spikes.times.npy"] == ["168 B", "float32", "(10, 1)"]
         assert after["alf/trials.choice.npy"] == []
         assert [request.path for request in far.requests[asked:]] == ["/.one_root"]
         assert onelight("list", SESSION, "spikes", "--json").rows[0]["shape"] == [10, 1]

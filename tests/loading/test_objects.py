@@ -312,7 +312,7 @@ class TestMetadata:
         file, said = put("ephys.raw.bin", INT16.tobytes()), put(other, {"dtype": "int16"})
         assert load_part(file, [file, said]) == file.path
 
-    def test_of_several_revisions_the_one_of_the_file_explains_it_else_the_newest(self) -> None:
+    def test_of_several_revisions_the_one_of_the_file_explains_it_else_the_newest_before_it(self) -> None:
         texts = [
             "a.b.bin",
             "#2022#/a.b.bin",
@@ -323,7 +323,8 @@ class TestMetadata:
         old, new, *others = map(Dataset.parse, texts)
         assert companions(old, others) == [others[0]]
         assert companions(new, others) == [others[2]]
-        assert companions(new, others[:2]) == [others[1]]
+        assert companions(new, others[:2]) == [others[0]]
+        assert companions(new, others[1:2]) == [others[1]]  # only where nothing was said before
 
     def test_a_recording_and_its_table_of_contents_are_of_one_revision(self) -> None:
         cbin, *others = map(
