@@ -42,10 +42,9 @@ _TEXT, _VALUE = b"\xff", b"\xfe"
 _CHARACTERS = rb'[^"\\\0-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\0-\x1f]*)*'
 _CLOSED = re.compile(b'"' + _CHARACTERS + b'"')
 _OPEN = re.compile(b'"' + _CHARACTERS + rb"((?:\\(?:u[0-9a-fA-F]{0,3})?)?)\Z")
-_NUMBER = (  # of no more digits than Python reads
-    rb"-?(?:0|[1-9][0-9]{0,%s})(?![0-9.eE])|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)"
-    rb"|true|false|null|NaN|-?Infinity"
-)
+_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null|NaN|-?Infinity")
+_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_ROUNDS = 20  # values within values that begin and end in one piece
 _OF_NUMBERS = b"+-.0123456789EINaefilnrstuy"  # and of words
 _COMPLETE = re.compile(rb"\[(?:[\xfe\xff](?:,[\xfe\xff])*)?\]|\{(?:\xff:[\xfe\xff](?:,\xff:[\xfe\xff])*)?\}")
 _REPEATED = re.compile(rb"(\[[\xfe\xff])(?:,[\xfe\xff])+|(\{\xff:[\xfe\xff])(?:,\xff:[\xfe\xff])+")
@@ -373,8 +372,7 @@ def _check_json(path: Path, text: Iterable[bytes]) -> None:
     What is complete becomes one mark, `_TEXT` or `_VALUE`, as often as it can: ``[1, {"a": [2, 3]}, {"b": [4,`` becomes
     ``[v,{t:[v,``. That is never long, and stands for all that was before when Python is asked what is wrong.
     """
-    most = max(getattr(sys, "get_int_max_str_digits", int)() - 1, 0)
-    number = re.compile(_NUMBER % (b"%d" % most if most else b""))
+    digits = getattr(sys, "get_int_max_str_digits", int)()
     known = rest = b""  # marks; the beginning of a text, number or word
     line, column, begun = 1, 0, (1, 1)  # where the rest begins; where the text begins to which it belongs
     for piece in text:
@@ -383,8 +381,13 @@ def _check_json(path: Path, text: Iterable[bytes]) -> None:
         quote = marked.find(b'"')
         opened = _OPEN.match(marked, max(quote, 0))
         end = len(marked.rstrip(_OF_NUMBERS)) if quote < 0 else quote
-        reduced = _reduced(known + number.sub(_VALUE, marked[:end]).translate(None, b" \t\r\n"))
-        if (quote >= 0 and not opened) or not _BEGUN.fullmatch(reduced) or (quote < 0 and len(marked) - end > PIECE):
+        reduced = _reduced(known + _NUMBER.sub(_VALUE, marked[:end]).translate(None, b" \t\r\n"))
+        if reduced is None:  # values within values within values: all pieces are looked at, but not for this
+            for _ in text:
+                pass
+            return
+        is_text = _BEGUN.fullmatch(reduced + (_TEXT if opened else b"")) and (opened or quote < 0)
+        if not is_text or (quote < 0 and len(marked) - end > PIECE) or _has_long_number(marked, digits):
             _tell_json(path, known, data, line, column)
         start = len(data) - len(marked) + end
         shift = data.count(b"\n", 0, start)
@@ -398,15 +401,24 @@ def _check_json(path: Path, text: Iterable[bytes]) -> None:
             rest = b'"' + opened[1]
     if rest.startswith(b'"'):
         raise damaged(path, "it is no JSON at line {}, column {}: Unterminated string starting at".format(*begun))
-    if _reduced(known + number.sub(_VALUE, rest)) not in (_TEXT, _VALUE):
+    if _reduced(known + _NUMBER.sub(_VALUE, rest)) not in (_TEXT, _VALUE):
         _tell_json(path, known, rest, line, column)
 
 
-def _reduced(marks: bytes) -> bytes:
-    count = 1
-    while count:
+def _reduced(marks: bytes) -> bytes | None:
+    """Return None where that would take more than `_ROUNDS`, each of which looks at all of the marks."""
+    for _ in range(_ROUNDS):
         marks, count = _COMPLETE.subn(_VALUE, marks)
-    return _REPEATED.sub(rb"\1\2", marks)
+        if not count:
+            return _REPEATED.sub(rb"\1\2", marks)
+    return None
+
+
+def _has_long_number(marked: bytes, digits: int) -> bool:
+    """Tell whether there is a whole number of more digits than Python reads."""
+    if not digits or b"0" * (digits + 1) not in marked.translate(_ZEROS):
+        return False
+    return re.search(rb"(?<![0-9.eE+-])-?[1-9][0-9]{%d,}(?![0-9.eE])" % digits, marked) is not None
 
 
 def _tell_json(path: Path, known: bytes, data: bytes, line: int, column: int) -> None:

@@ -160,6 +160,9 @@ class TestDataset:
     @example("alf/##/a.b.npy")
     @example("alf/..a/a.b.npy")
     @example("alf/\u200b/a.b.npy")
+    @example("_a_.b.c..npy")
+    @example("_ibl__a.b.c.d.npy")
+    @example("a.b.npy\n")
     def test_it_has_the_parts_that_the_grammar_gives_it(self, text: str) -> None:
         names._PARSED.clear()
         try:
@@ -336,6 +339,15 @@ class TestValues:
             for found in pool.map(lambda some: [*map(Dataset.parse, some)], [texts] * 4):
                 assert list(map(str, found)) == texts
         assert len(names._PARSED) <= 4096 + 4
+
+    def test_a_name_that_comes_again_is_one_value_and_one_that_comes_once_is_not_kept(self) -> None:
+        names._PARSED.clear()
+        first, second, third = (Dataset.parse("alf/spikes.times.npy") for _ in range(3))
+        assert first == second
+        assert second is third
+        Dataset.parse("alf/spikes.amps.npy")
+        assert names._PARSED["alf/spikes.times.npy"] is second
+        assert names._PARSED["alf/spikes.amps.npy"] is None
 
 
 class TestPaths:

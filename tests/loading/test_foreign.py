@@ -377,6 +377,71 @@ def test_a_changed_matlab_file_is_read_or_an_error_of_ours(
         found.close() if isinstance(found, h5py.File) else None
 
 
+# Files that HDF5 would open for another
+
+
+def link_outside(file: Any, target: Path) -> str:
+    file["a"] = h5py.ExternalLink(str(target), "/x")
+    return "the link /a"
+
+
+def store_outside(file: Any, target: Path) -> str:
+    file.create_dataset("g/a", (4,), "u1", external=[(str(target), 0, 4)])
+    return "the dataset /g/a"
+
+
+def map_outside(file: Any, target: Path) -> str:
+    layout = h5py.VirtualLayout((2,), "i8")
+    layout[:1] = h5py.VirtualSource(file.create_dataset("own", data=[1]))
+    layout[1:] = h5py.VirtualSource(str(target), "x", (1,))
+    file.create_virtual_dataset("a", layout)
+    return "the dataset /a"
+
+
+@pytest.mark.parametrize("extension", ["h5", "nwb", "mat"])
+@pytest.mark.parametrize("form", [link_outside, store_outside, map_outside])
+def test_a_file_that_would_read_another_one_is_refused(tmp_path: Path, extension: str, form: Any) -> None:
+    path, target = tmp_path / f"a.b.{extension}", tmp_path / "secret"
+    with h5py.File(path, "w") as file:
+        file["first/inner"] = [1]
+        where = form(file, target)
+    message = refused(path)
+    assert f"names another file: {where} leads to {target}" in message
+    assert "download_only=True, and open it with h5py" in message
+    path.unlink()  # it is closed
+
+
+def test_links_and_virtual_datasets_within_a_file_are_what_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "a.b.h5"
+    with h5py.File(path, "w") as file:
+        file["g/x"] = [1, 2]
+        file["y"] = file["g/x"]
+        file["g/up"] = file["/"]  # a circle
+        file["soft"], file["nowhere"] = h5py.SoftLink("/g/x"), h5py.SoftLink("/z")
+        file["type"] = np.dtype("i4")
+        layout = h5py.VirtualLayout((2,), file["y"].dtype)
+        layout[:] = h5py.VirtualSource(file["y"])
+        file.create_virtual_dataset("virtual", layout)
+    with load_file(path) as file:
+        assert [file[name][:].tolist() for name in ("g/x", "y", "soft", "g/up/y", "virtual")] == [[1, 2]] * 5
+
+
+def test_groups_within_groups_and_objects_without_end_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.b.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        group = file.id
+        for _ in range(30_000):  # the visitor of HDF5 crashes over them
+            group = h5py.h5g.create(group, b"a")
+    assert "nested too deeply: more than 100" in refused(path)
+    with h5py.File(path, "w") as file:
+        for name in "abc":
+            file[f"{name}/x"] = 1
+    monkeypatch.setattr("onelight.loading.foreign.MAX_OBJECTS", 5)
+    assert "has more than 5 objects" in refused(path)
+
+
 # TIFF
 
 STACK = np.random.default_rng(0).integers(0, 4000, (5, 16, 20)).astype("u2")
@@ -539,6 +604,65 @@ def test_no_other_file_is_opened_because_an_image_names_it(tif: Path) -> None:
     tifffile.imwrite(tif, STACK[:1], description=text, metadata=None)
     assert tifffile.imread(tif)[1].max() == 7  # tifffile does open it
     np.testing.assert_array_equal(load_file(tif).squeeze(), STACK[0])
+
+
+OPENED = """
+import json, sys
+from pathlib import Path
+opened = []
+sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event in ("open", "glob.glob") else None)
+if sys.argv[2] == "ours":
+    from onelight.loading import load_file
+    shape = load_file(Path(sys.argv[1])).shape
+else:
+    import tifffile
+    shape = tifffile.imread(sys.argv[1]).shape
+print(json.dumps([shape, [name for name in opened if "sibling" in name or "NDTiff.index" in name]]))
+"""
+
+
+def micromanager(path: Path, header: bytes) -> None:
+    """Write an image whose header is one of Micro-Manager, behind which all of the rest moves."""
+    tifffile.imwrite(path, STACK[0], metadata=None, extratags=[(51123, 2, 2, "{}", True)])
+    content = path.read_bytes()
+    at = 8 + len(header)
+    (first,) = struct.unpack_from("<I", content, 4)
+    moved = bytearray(content[:4] + struct.pack("<I", first + at) + header + content)
+    for entry in range(struct.unpack_from("<H", content, first)[0]):
+        place = first + at + 2 + 12 * entry
+        number, kind, count, value = struct.unpack_from("<HHII", moved, place)
+        if number == STRIP or count * {1: 1, 2: 1, 3: 2, 4: 4, 5: 8}[kind] > 4:
+            struct.pack_into("<I", moved, place + 8, value + at)
+    path.write_bytes(moved)
+
+
+@pytest.mark.parametrize("form", ["mmstack", "ndtiff"])
+def test_no_file_beside_an_image_of_micro_manager_is_opened(tmp_path: Path, form: str) -> None:
+    path, sibling = tmp_path / "x_MMStack_0.tif", tmp_path / "x_MMStack_sibling.tif"
+    summary = json.dumps({"Prefix": "x", "MicroManagerVersion": "2", "Frames": 2}).encode()
+    if form == "mmstack":
+        for number, where in enumerate((path, sibling)):
+            size = 40 + len(summary)
+            index = struct.pack("<7I", 3453623, 1, 0, 0, number, 0, 8 + size + 28 + 8)
+            places = struct.pack("<8I", 54773648, 8 + size - 8, 0, 0, 0, 0, 2355492, len(summary))
+            micromanager(where, places + summary + bytes(8) + index)
+    else:
+        for where in (path, sibling):
+            micromanager(where, struct.pack("<4I", 483729, 2, 2355492, len(summary)) + summary)
+        entry = b""
+        for number, where in enumerate((path, sibling)):
+            axes, name = json.dumps({"time": number}).encode(), where.name.encode()
+            entry += struct.pack("<I", len(axes)) + axes + struct.pack("<I", len(name)) + name
+            entry += struct.pack("<8I", 0, 20, 16, 1, 0, 0, 0, 0)
+        (tmp_path / "NDTiff.index").write_bytes(entry)
+    found = {}
+    for reader in ("ours", "tifffile"):
+        command = [sys.executable, "-c", OPENED, str(path), reader]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+        found[reader] = json.loads(done.stdout)
+    assert any("sibling" in name for name in found["tifffile"][1]), found  # or this tests nothing
+    assert found["ours"][1] == []
+    np.testing.assert_array_equal(load_file(path).squeeze(), STACK[0])
 
 
 @settings(ONE_FOLDER, max_examples=150)

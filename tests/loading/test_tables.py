@@ -206,6 +206,31 @@ def test_a_parquet_bomb_is_refused_before_it_explodes(tmp_path: Path, monkeypatc
         load_file(tmp_path / "a.pqt")
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([np.zeros(1_000_000)] * 40),
+        pa.array([{"x": [[0.0] * 1_000_000]}] * 40),
+        pa.nulls(4000, pa.list_(pa.float64(), 10_000)),
+        pa.nulls(4000, pa.struct([("x", pa.list_(pa.float64(), 10_000))])),
+    ],
+    ids=["lists", "lists in structs", "lists of a fixed length", "in structs"],
+)
+def test_lists_within_a_parquet_table_count(tmp_path: Path, column: Any) -> None:
+    pq.write_table(pa.table({"a": column}), tmp_path / "a.pqt", compression="zstd", row_group_size=1000)
+    assert (tmp_path / "a.pqt").stat().st_size < 10_000
+    with pytest.raises(UnsafeData, match="would take 320000000 in memory"):
+        load_file(tmp_path / "a.pqt")
+
+
+def test_many_equal_cells_and_lists_of_a_parquet_table_are_read(tmp_path: Path) -> None:
+    table = pa.table({"a": np.zeros(20_000_000, np.int8)})
+    pq.write_table(table, tmp_path / "a.pqt", compression="zstd")
+    assert len(load_file(tmp_path / "a.pqt")) == 20_000_000
+    pq.write_table(pa.table({"b": pa.array([[0.0, 1.0]] * 100_000)}), tmp_path / "b.pqt", compression="zstd")
+    assert load_file(tmp_path / "b.pqt")["b"][99_999].tolist() == [0.0, 1.0]
+
+
 @ONE_FOLDER
 @given(data=st.data())
 def test_a_flipped_byte_of_a_parquet_table_gives_a_table_or_an_error_of_ours(

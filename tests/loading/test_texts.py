@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from onelight.errors import MissingExtra, OneError, UnsafeData
 from onelight.loading import load_file
 from onelight.loading.registry import READERS, TEXTS
-from onelight.loading.texts import MAX_DEPTH, MAX_DIGITS, MAX_JSON, MAX_META, MAX_TAG, MAX_TEXT, MAX_XML, MAX_YAML
+from onelight.loading.texts import MAX_DEPTH, MAX_DIGITS, MAX_JSON, MAX_META, MAX_TAG, MAX_TEXT, MAX_XML, MAX_YAML, _check_json
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 
@@ -168,6 +168,56 @@ VALUES = st.recursive(
 @given(value=VALUES)
 def test_json_comes_back(tmp_path: Path, value: Any) -> None:
     assert load(tmp_path, "a.json", json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")) == value
+
+
+@ONE_FOLDER
+@given(
+    value=VALUES,
+    changes=st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(["", *'[]{},:"\\u01e.-+ \nt'])), max_size=2),
+    size=st.sampled_from([1, 2, 3, 5, 8, 1000]),
+    indent=st.sampled_from([None, 1]),
+)
+def test_json_is_refused_in_pieces_where_python_refuses_all_of_it(
+    tmp_path: Path, value: Any, changes: list[tuple[int, str]], size: int, indent: int | None
+) -> None:
+    text = json.dumps(value, indent=indent)
+    for place, mark in changes:
+        place %= len(text) + 1
+        text = text[:place] + mark + text[place + 1 :]
+    wanted = found = ""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        wanted = f"line {error.lineno}, column"
+    try:
+        _check_json(tmp_path, [text[i : i + size].encode() for i in range(0, len(text), size)])
+    except UnsafeData as error:
+        found = str(error)
+    assert bool(wanted) == bool(found)
+    assert wanted in found
+
+
+@pytest.mark.parametrize(
+    ("end", "what"),
+    [
+        ("x]", "line 40001, column 4: Expecting value"),
+        ('"a" 1]', "line 40001, column 8: Expecting ',' delimiter"),
+        ('"' + "µ" * 300_000 + "]", "line 40001, column 4: Unterminated string starting at"),
+        ('"' + "µ" * 300_000 + '\\u00" 1]', "line 40001, column 300007: Invalid \\uXXXX escape"),
+        ('"' + "µ" * 300_000 + '" 1]', "line 40001, column 300007: Expecting ',' delimiter"),
+        ("1", "line 40001, column 5: Expecting ',' delimiter"),
+        ("1" * 300_000 + "]", "no JSON that Python reads"),
+    ],
+)
+def test_what_is_wrong_with_a_large_json_has_its_place(tmp_path: Path, end: str, what: str) -> None:
+    assert what in refused(tmp_path, "a.json", "[" + '{"a": [1, "µ"]},\n' * 40_000 + "1, " + end)
+
+
+def test_large_json_comes_back(tmp_path: Path) -> None:
+    value = [{"a": [1, -2.5e-3], "µ\n\\": "x" * n, "b": [[], {}, None, [[True]]]} for n in range(1500)]
+    assert load(tmp_path, "a.json", json.dumps(value)) == value
+    deep = '[{"a": ' * 50 + "1" + "}]" * 50
+    assert load(tmp_path, "a.json", f"[{deep}]") == [json.loads(deep)]
 
 
 def test_json_is_utf_8_on_every_system(tmp_path: Path) -> None:
@@ -507,6 +557,11 @@ CASES = {
     "blank lines.csv": ["", "\n", "", 60],
     "rows that are a bomb.csv.gz": ["a,b\n", "0.123456789,1.25\n", "", 80],
     "HTML.htsv": ["<html>", "x", "", 64],
+    "no end.json": ["[", '{"a": [1.5, "x"], "b": null}, ', "1", 60],
+    "no value at the end.json": ["[", '{"a": [1.5, "x"], "b": null}, ', "x]", 60],
+    "a text without end.json": ["[", '{"a": [1.5, "x"], "b": null}, ', '"x]', 60],
+    "a number of many digits.json": ["[", '{"a": [1.5, "x"], "b": null}, ', "1" * 5000 + "]", 60],
+    "a bad line at the end.jsonable": ["", '{"a": [1.5, "x"], "b": null}\n', "{\n", 34],
     "an archive without an end.json.gz": ["[", "1, 2, 3, ", "\n", 60],
     "depth.json": ['{"a": "', "x", '", "b": ' + "[" * 1_000_000, 60],
     "depth.jsonable": ['{"a": "', "x", '", "b": ' + "[" * 1_000_000, 60],
