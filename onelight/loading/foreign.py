@@ -161,7 +161,9 @@ class _Links:
 
         group.links.iterate(add, info=True)
         if self._count > MAX_OBJECTS:
-            what = f"{self._path} has more than {MAX_OBJECTS} objects, too many to look at each for where its values are"
+            what = (
+                f"{self._path} has more than {MAX_OBJECTS} objects, too many to look at each for where its values are"
+            )
             raise UnsafeData(what, hint=_WITH_H5PY)
         for name, kind, address in links:
             inner = (*names, name.decode(errors="replace"))

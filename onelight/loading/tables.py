@@ -287,7 +287,7 @@ def _read_parquet(path: Path, size: int) -> pd.DataFrame:
         return pd.read_parquet(path, engine="pyarrow")
     # A footer or page that cannot be decoded is a bare OSError of pyarrow, without a number; what the footer says of
     # pandas is trusted by pandas, and wrong in many ways.
-    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
         if isinstance(error, OneError) or getattr(error, "errno", None) is not None:
             raise
         raise damaged(path, f"pyarrow cannot read it: {_first_line(error)}") from error

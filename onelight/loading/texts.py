@@ -37,10 +37,11 @@ _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 _QUOTED = re.compile(rb'"[^"]*"')
 _NO_MARKS = bytes(set(range(256)) - set(b'"[]{}'))
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_SMALL_JSON = 1 << 20  # bytes, whose values take less than 50 MB
 # JSON, token by token. No byte of UTF-8 is 255 or 254: they mark a text, and any other value.
 _TEXT, _VALUE = b"\xff", b"\xfe"
 _CHARACTERS = rb'[^"\\\0-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\0-\x1f]*)*'
-_CLOSED = re.compile(b'"' + _CHARACTERS + b'"')
+_STRING = re.compile(b'"' + _CHARACTERS + b'"|("' + _CHARACTERS + b")")  # the group: one without an end
 _OPEN = re.compile(b'"' + _CHARACTERS + rb"((?:\\(?:u[0-9a-fA-F]{0,3})?)?)\Z")
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null|NaN|-?Infinity")
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
@@ -91,7 +92,10 @@ def read_json(path: Path) -> Any:  # whatever the file says
     {'weight': 21.5}
     """
     with open_text(path, "JSON") as file:
-        _check_json(path, _shallow(path, pieces(path, file, MAX_JSON)))
+        size = _check_depth(path, pieces(path, file, MAX_JSON))
+    if size > _SMALL_JSON:
+        with open_text(path, "JSON") as file:
+            _check_json(path, pieces(path, file))
     with open_text(path, "JSON") as file:
         return _json(path, file.read().decode("utf-8-sig"))
 
@@ -124,8 +128,7 @@ def read_jsonable(path: Path) -> list[Any]:
     [{'trial_num': 1}, {'trial_num': 2}]
     """
     with open_text(path, "lines of JSON") as file:
-        for _ in _shallow(path, pieces(path, file, MAX_JSON), by_line=True):
-            pass
+        _check_depth(path, pieces(path, file, MAX_JSON), by_line=True)
     with open_text(path, "lines of JSON") as file:
         for _ in _json_lines(path, file):  # of a file with a bad line no value is kept
             pass
@@ -345,10 +348,11 @@ def _json_lines(path: Path, file: Iterable[bytes]) -> Iterator[Any]:
             yield _json(path, line.decode("utf-8-sig").rstrip(), number)
 
 
-def _shallow(path: Path, text: Iterable[bytes], *, by_line: bool = False) -> Iterator[bytes]:
-    """Yield text, and refuse JSON that is nested too deeply before a parser calls itself for every bracket."""
-    depth, escape, quote = 0, b"", b""
+def _check_depth(path: Path, text: Iterable[bytes], *, by_line: bool = False) -> int:
+    """Refuse JSON that is nested too deeply before a parser calls itself for every bracket; return its size."""
+    depth, escape, quote, size = 0, b"", b"", 0
     for piece in text:
+        size += len(piece)
         parts = piece.split(b"\n") if by_line else [piece]
         for i, part in enumerate(parts):
             if i:
@@ -363,7 +367,7 @@ def _shallow(path: Path, text: Iterable[bytes], *, by_line: bool = False) -> Ite
             if max(levels) > MAX_DEPTH:
                 raise _too_deep(path)
             depth = levels[-1]
-        yield piece
+    return size
 
 
 def _check_json(path: Path, text: Iterable[bytes]) -> None:
@@ -377,19 +381,23 @@ def _check_json(path: Path, text: Iterable[bytes]) -> None:
     line, column, begun = 1, 0, (1, 1)  # where the rest begins; where the text begins to which it belongs
     for piece in text:
         data = rest + piece
-        marked = _CLOSED.sub(_TEXT, data)
+        marked = _STRING.sub(_TEXT + rb"\1", data)
         quote = marked.find(b'"')
         opened = _OPEN.match(marked, max(quote, 0))
-        end = len(marked.rstrip(_OF_NUMBERS)) if quote < 0 else quote
+        end = len(marked.rstrip(_OF_NUMBERS)) if quote < 0 else quote - 1
         reduced = _reduced(known + _NUMBER.sub(_VALUE, marked[:end]).translate(None, b" \t\r\n"))
-        if reduced is None:  # values within values within values: all pieces are looked at, but not for this
-            for _ in text:
-                pass
+        if reduced is None:  # too many values within values: Python may find out for itself
             return
-        is_text = _BEGUN.fullmatch(reduced + (_TEXT if opened else b"")) and (opened or quote < 0)
-        if not is_text or (quote < 0 and len(marked) - end > PIECE) or _has_long_number(marked, digits):
+        # A text that has begun will be one, or is not for Python to complain of here.
+        is_right = _BEGUN.fullmatch(_REPEATED.sub(rb"\1\2", reduced + _TEXT) if opened else reduced)
+        if (
+            not is_right
+            or (quote >= 0 and not opened)
+            or (quote < 0 and len(marked) - end > PIECE)
+            or _has_long_number(marked, digits)
+        ):
             _tell_json(path, known, data, line, column)
-        start = len(data) - len(marked) + end
+        start = len(data) - len(marked) + max(end, quote)
         shift = data.count(b"\n", 0, start)
         line += shift
         column = (0 if shift else column) + len(data[data.rfind(b"\n", 0, start) + 1 : start].decode())
@@ -423,7 +431,7 @@ def _has_long_number(marked: bytes, digits: int) -> bool:
 
 def _tell_json(path: Path, known: bytes, data: bytes, line: int, column: int) -> None:
     """Raise what Python says of a piece, behind a short text that ends as what was before it."""
-    before = known.replace(_TEXT, b'""').replace(_VALUE, b"0").decode()
+    before = known.replace(_TEXT, b'""').replace(_VALUE, b"0 ").decode()
     _json(path, before + data.decode(), line, column - len(before))
     raise damaged(path, f"it is no JSON from line {line} on")
 

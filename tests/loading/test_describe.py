@@ -680,7 +680,7 @@ FORMS = {
     "a.b.npy": npy(np.arange(9.0)),
     "a.b.pqt": parquet(pd.DataFrame(COLUMNS)),
     "a.b.tsv": b"a\tb\n1\tx\n",
-    "a.b.csv.gz": gzip.compress(b"a,b\n1,x\n"),
+    "a.b.csv.gz": gzip.compress(b"a,b\n1,x\n", mtime=0),
     "a.b.json": b'{"a": [1, 2.5, "x"]}',
     "a.b.jsonable": b'{"a": 1}\n',
     "a.b.meta": b"fileTimeSecs=1\nnSavedChans=3\n",

@@ -623,7 +623,7 @@ print(json.dumps([shape, [name for name in opened if "sibling" in name or "NDTif
 
 def micromanager(path: Path, header: bytes) -> None:
     """Write an image whose header is one of Micro-Manager, behind which all of the rest moves."""
-    tifffile.imwrite(path, STACK[0], metadata=None, extratags=[(51123, 2, 2, "{}", True)])
+    tifffile.imwrite(path, STACK[0], metadata=None, extratags=[(51123, 2, 9, '{"a": 1}', True)])
     content = path.read_bytes()
     at = 8 + len(header)
     (first,) = struct.unpack_from("<I", content, 4)
@@ -642,10 +642,9 @@ def test_no_file_beside_an_image_of_micro_manager_is_opened(tmp_path: Path, form
     summary = json.dumps({"Prefix": "x", "MicroManagerVersion": "2", "Frames": 2}).encode()
     if form == "mmstack":
         for number, where in enumerate((path, sibling)):
-            size = 40 + len(summary)
-            index = struct.pack("<7I", 3453623, 1, 0, 0, number, 0, 8 + size + 28 + 8)
-            places = struct.pack("<8I", 54773648, 8 + size - 8, 0, 0, 0, 0, 2355492, len(summary))
-            micromanager(where, places + summary + bytes(8) + index)
+            places = struct.pack("<8I", 54773648, 40 + len(summary), 0, 0, 0, 0, 2355492, len(summary))
+            index = struct.pack("<7I", 3453623, 1, 0, 0, number, 0, 76 + len(summary))
+            micromanager(where, places + summary + index)
     else:
         for where in (path, sibling):
             micromanager(where, struct.pack("<4I", 483729, 2, 2355492, len(summary)) + summary)

@@ -196,6 +196,10 @@ def test_metadata_that_pandas_trusts_in_vain_is_an_error_of_ours(tmp_path: Path)
     table = pa.table({"a": [1]}).replace_schema_metadata({"pandas": b'{"columns": 5, "index_columns": {"a": []}}'})
     pq.write_table(table, tmp_path / "x")
     assert "is damaged" in refused(tmp_path, "a.pqt", (tmp_path / "x").read_bytes())
+    index = b'{"kind": "range", "name": null, "start": 0, "stop": %d, "step": 1}' % (10**400)
+    about = b'{"columns": [], "column_indexes": [], "index_columns": [' + index + b"]}"
+    pq.write_table(pa.table({"a": [1]}).replace_schema_metadata({"pandas": about}), tmp_path / "x")
+    assert "is damaged" in refused(tmp_path, "a.pqt", (tmp_path / "x").read_bytes())
 
 
 def test_a_parquet_bomb_is_refused_before_it_explodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -504,7 +508,7 @@ def test_an_archive_is_looked_through(tmp_path: Path, extension: str) -> None:
 
 
 def archive(content: bytes = b"a,b\n1,2\n") -> bytes:
-    return gzip.compress(content)
+    return gzip.compress(content, mtime=0)
 
 
 @pytest.mark.parametrize(
