@@ -90,6 +90,20 @@ def refuse_foreign(path: Path, head: bytes, wanted: str, but: tuple[str, ...] = 
         raise UnsafeData(f"{path} is {what}, not {wanted}", hint=AGAIN)
 
 
+def refuse_no_recording(path: Path, head: bytes) -> None:
+    """Refuse what no recording is: nothing at all, and a web page.
+
+    Of all that `looks_like` knows only these: most marks are two or four bytes, with which samples may well begin.
+
+    Raises
+    ------
+    UnsafeData
+        If the file is empty, or HTML or XML.
+    """
+    if not head or looks_like(head) in {HTML, XML}:
+        refuse_foreign(path, head, "a recording")
+
+
 def damaged(path: Path, why: str) -> UnsafeData:
     """Return the error for a file that is what it should be, but not whole or not right.
 

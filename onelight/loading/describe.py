@@ -23,7 +23,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from onelight.alf import Dataset
 from onelight.errors import AlfError, OneError, UnsafeData
-from onelight.loading.content import AGAIN, EMPTY, HEAD, HTML, UTF_16, XML, damaged, looks_like, pieces, refuse_foreign
+from onelight.loading.content import (
+    AGAIN,
+    EMPTY,
+    HEAD,
+    HTML,
+    UTF_16,
+    XML,
+    damaged,
+    pieces,
+    refuse_foreign,
+    refuse_no_recording,
+)
 from onelight.loading.description import (
     FIRST_LAST,
     LONGEST,
@@ -34,7 +45,7 @@ from onelight.loading.description import (
     Range,
     shown,
 )
-from onelight.loading.npy import check_size, dtype_of, read_header
+from onelight.loading.npy import check_size, dtype_of, has_objects, read_header
 from onelight.loading.registry import kind_of, translated
 from onelight.loading.vocabulary import lookup
 
@@ -218,7 +229,7 @@ def _npy(seen: _Seen) -> Description:
     file = io.BytesIO(seen.head)
     header = read_header(file, seen.path)
     order: Literal["C", "F"] = "F" if header.fortran_order else "C"
-    if _has_objects(header.descr):
+    if has_objects(header):
         return Description(
             seen.size,
             "array",
@@ -234,15 +245,6 @@ def _npy(seen: _Seen) -> Description:
     if seen.whole and 0 not in header.shape:
         values = np.frombuffer(seen.head, dtype, offset=header.offset).reshape(header.shape, order=order)
     return _array("array", dtype, header.shape, order, values, seen)
-
-
-def _has_objects(descr: Any) -> bool:
-    """Tell whether elements are pickled objects, which the reader refuses and a description only mentions."""
-    if isinstance(descr, list):
-        return any(_has_objects(field[1]) for field in descr if isinstance(field, tuple) and len(field) > 1)
-    if isinstance(descr, tuple):
-        return bool(descr) and _has_objects(descr[0])
-    return isinstance(descr, str) and descr.lstrip("<>=|").startswith(("O", "object"))
 
 
 def _array(
@@ -353,7 +355,7 @@ def _flat(seen: _Seen) -> Description:
 
     from onelight.loading.flat import layout
 
-    _refuse_page(seen)
+    refuse_no_recording(seen.path, seen.head[:HEAD])
     if "dtype" not in seen.metadata:
         note = "type and shape are not known: no .metadata.json says them"
         return Description(seen.size, "flat binary", note=(note,))
@@ -378,12 +380,6 @@ def _columns_said(metadata: Mapping[str, Any], dtype: str, shape: tuple[int, ...
     )
 
 
-def _refuse_page(seen: _Seen) -> None:
-    """Refuse what no recording is; most marks of other forms are so short that a recording may begin with them."""
-    if not seen.head or looks_like(seen.head[:HEAD]) in {HTML, XML}:
-        refuse_foreign(seen.path, seen.head[:HEAD], "a recording")
-
-
 def _at_rate(found: Description, rate: Any) -> Description:
     """Add the duration of a recording, if its rate is one."""
     from onelight.loading.cbin import MAX_RATE
@@ -398,7 +394,7 @@ def _at_rate(found: Description, rate: Any) -> Description:
 def _cbin(seen: _Seen) -> Description:
     from onelight.loading.cbin import layout_of
 
-    _refuse_page(seen)
+    refuse_no_recording(seen.path, seen.head[:HEAD])
     kind = "compressed recording"
     if seen.companion is None:
         return Description(seen.size, kind, note=("type and shape are not known: its .ch is not at hand",))

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from onelight.errors import AmbiguousQuery, UnsafeData
-from onelight.loading.content import HEAD, HTML, XML, damaged, looks_like, refuse_foreign
+from onelight.loading.content import HEAD, damaged, refuse_no_recording
 from onelight.loading.npy import MAX_DEPTH, Header, check_size, dtype_of, take
 
 if TYPE_CHECKING:
@@ -71,9 +71,7 @@ def read_flat(
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         head = file.read(HEAD)
-        # Most of what looks_like knows are two or four bytes, with which a recording may well begin.
-        if not head or looks_like(head) in {HTML, XML}:
-            refuse_foreign(path, head, "a recording")
+        refuse_no_recording(path, head)
         header, dtype = _understood(metadata, size, path)
         return take(file, header, dtype, path, mmap)
 

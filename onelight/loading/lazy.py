@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from onelight.errors import AlfError, OneError, RepositoryError, UnsafeData
-from onelight.loading.content import AGAIN, HEAD, HTML, XML, damaged, looks_like, refuse_foreign
+from onelight.loading.content import AGAIN, HEAD, damaged, refuse_no_recording
 from onelight.loading.npy import MAX_HEADER, check_size, dtype_of, read_header
 
 if TYPE_CHECKING:
@@ -467,9 +467,7 @@ def open_flat(file: Readable, metadata: Mapping[str, Any] | None, path: Path, *,
             f"{path} cannot be opened in slices, because nothing says what its bytes are",
             hint='A .metadata.json beside it could: {"dtype": "int16", "shape": [-1, 385]}',
         )
-    head = read_at(file, 0, HEAD, path)
-    if not head or looks_like(head) in {HTML, XML}:  # with all else that is known a recording may well begin
-        refuse_foreign(path, head, "a recording")
+    refuse_no_recording(path, read_at(file, 0, HEAD, path))
     dtype, shape, order = layout(metadata, file.seek(0, os.SEEK_END), path)
     return RawArray(file, dtype, _vector(shape) if squeeze else shape, order, 0, path)
 

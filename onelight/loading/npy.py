@@ -135,7 +135,7 @@ def read_npy(path: Path, *, mmap: bool | None = None, execute_code_in_the_file: 
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         header = read_header(file, path)
-        if execute_code_in_the_file and _has_objects(header):
+        if execute_code_in_the_file and has_objects(header):
             return _execute(file, path)
         dtype = dtype_of(header, path)
         check_size(header, dtype.itemsize, size, file, path)
@@ -200,7 +200,7 @@ def read_array(stream: Readable, size: int, path: Path, *, execute_code_in_the_f
 
     if execute_code_in_the_file:
         whole = io.BytesIO(stream.read(size))
-        if _has_objects(read_header(whole, path)):
+        if has_objects(read_header(whole, path)):
             return _execute(whole, path)
         whole.seek(0)
         stream = whole
@@ -378,7 +378,7 @@ def dtype_of(header: Header, path: Path) -> np.dtype[Any]:
     """
     import numpy as np
 
-    if _has_objects(header):
+    if has_objects(header):
         raise _contains_objects(path)
     for name in _type_names(header.descr):
         if not (_TYPE.fullmatch(name) or _TYPE_NAME.fullmatch(name)):
@@ -392,7 +392,8 @@ def dtype_of(header: Header, path: Path) -> np.dtype[Any]:
     return dtype
 
 
-def _has_objects(header: Header) -> bool:
+def has_objects(header: Header) -> bool:
+    """Tell whether elements are pickled Python objects, or have such among their fields."""
     return any(_OBJECT.fullmatch(name) for name in _type_names(header.descr))
 
 

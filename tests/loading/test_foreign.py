@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from peaks import check_refusals, needs_linux
 
 from onelight.errors import MissingExtra, OneError, UnsafeData
 from onelight.loading import Bunch, load_file
@@ -907,32 +908,8 @@ def test_without_pyav_nothing_is_said_about_a_video(tmp_path: Path) -> None:
 
 # Memory
 
-PEAK = """
-import json, logging, sys
-from pathlib import Path
-from onelight.errors import UnsafeData
-from onelight.loading import load_file
 
-def most():
-    return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
-
-logging.disable()
-count = int(sys.argv[1])
-for path in map(Path, sys.argv[2 : 2 + count]):
-    load_file(path)
-peaks = {}
-for path in map(Path, sys.argv[2 + count :]):
-    Path("/proc/self/clear_refs").write_text("5")  # what was the most until now is forgotten
-    before = most()
-    try:
-        load_file(path)
-    except UnsafeData:
-        peaks[path.name] = most() - before
-print(json.dumps(peaks))
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the most memory of a process")
+@needs_linux
 def test_no_refusal_takes_much_memory(tmp_path: Path) -> None:
     packer = zlib.compressobj()
     start = packer.compress(struct.pack("<2I", 14, 2_000_000_000)) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -956,9 +933,4 @@ def test_no_refusal_takes_much_memory(tmp_path: Path) -> None:
     goods = [tmp_path / f"a.b.{extension}" for extension in ("h5", "mat", "sparse_npz")]
     for path in goods:
         write_one(path)
-    files = [*goods, good, tmp_path / "places.sparse_npz", *(tmp_path / name for name in bad)]
-    command = [sys.executable, "-c", PEAK, str(len(goods) + 1), *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    peaks = json.loads(done.stdout)
-    assert len(peaks) == len(bad) + 1
-    assert max(peaks.values()) < 50_000_000, peaks
+    check_refusals([*goods, good], [tmp_path / "places.sparse_npz", *(tmp_path / name for name in bad)])

@@ -111,8 +111,10 @@ def lists(draw: st.DrawFn, shape: tuple[int, ...]) -> Any:
     after = after if isinstance(after, tuple) else (after,)
     named = sum(each is not None and each is not Ellipsis for each in before)
     if any(each is Ellipsis for each in before):
-        after = tuple(each for each in after if each is not Ellipsis)
-        after += (slice(None),) * (len(shape) - axis - 1 - sum(each is not None for each in after))
+        # An index has one ellipsis: what a second one would stand for is written out in its place.
+        rest = len(shape) - axis - 1 - sum(each is not None and each is not Ellipsis for each in after)
+        place = next((place for place, each in enumerate(after) if each is Ellipsis), len(after))
+        after = (*after[:place], *[slice(None)] * rest, *after[place + 1 :])
     else:
         before += (slice(None),) * (axis - named)
     return (*before, listed, *after)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 import pickle
 import struct
-import subprocess
-import sys
 import time
 import warnings
 import zipfile
@@ -19,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from peaks import check_refusals, needs_linux
 
 from onelight.errors import OneError, RepositoryError, UnsafeData
 from onelight.loading import load_file, npy
@@ -512,30 +510,8 @@ def test_a_changed_file_gives_an_array_or_an_error_of_ours(
 
 # Memory
 
-PEAK = """
-import json, sys
-from pathlib import Path
-from onelight.errors import UnsafeData
-from onelight.loading import load_file
 
-def most():
-    return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
-
-good, *bad = map(Path, sys.argv[1:])
-load_file(good)
-peaks = {}
-for path in bad:
-    Path("/proc/self/clear_refs").write_text("5")  # what was the most until now is forgotten
-    before = most()
-    try:
-        load_file(path)
-    except UnsafeData:
-        peaks[path.name] = most() - before
-print(json.dumps(peaks))
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the most memory of a process")
+@needs_linux
 def test_no_refusal_takes_much_memory(tmp_path: Path) -> None:
     gigabytes = described("'<f8'", "(500000000,)")
     bad = {
@@ -563,11 +539,7 @@ def test_no_refusal_takes_much_memory(tmp_path: Path) -> None:
         file.write(gigabytes)
         file.truncate(4_000_000_000 + len(gigabytes) + 1)  # a hole, with one byte too many
     np.save(tmp_path / "good.npy", np.zeros(3))
-    files = [str(tmp_path / f"{name}.npy") for name in ("good", "large", *bad)]
-    done = subprocess.run([sys.executable, "-c", PEAK, *files], capture_output=True, text=True, check=True)
-    peaks = json.loads(done.stdout)
-    assert len(peaks) == len(bad) + 1
-    assert max(peaks.values()) < 50_000_000, peaks
+    check_refusals([tmp_path / "good.npy"], [tmp_path / f"{name}.npy" for name in ("large", *bad)])
 
 
 def test_real_files_are_read_as_numpy_reads_them() -> None:

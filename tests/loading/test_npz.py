@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 import pickle
 import struct
-import subprocess
-import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from peaks import check_refusals, needs_linux
 
 from onelight.errors import OneError, UnsafeData
 from onelight.loading import Bunch, load_file, npz
@@ -355,28 +353,6 @@ def test_any_bytes_behind_the_mark_give_an_error_of_ours(path: Path, content: by
 
 # Memory
 
-PEAK = """
-import json, sys
-from pathlib import Path
-from onelight.errors import UnsafeData
-from onelight.loading import load_file
-
-def most():
-    return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
-
-good, *bad = map(Path, sys.argv[1:])
-load_file(good)
-peaks = {}
-for path in bad:
-    Path("/proc/self/clear_refs").write_text("5")  # what was the most until now is forgotten
-    before = most()
-    try:
-        load_file(path)
-    except UnsafeData:
-        peaks[path.name] = most() - before
-print(json.dumps(peaks))
-"""
-
 
 def packed_zeros(stated: int, size: int) -> bytes:
     """Return an archive of a few megabytes, with an array of so many bytes that in truth has another size."""
@@ -389,7 +365,7 @@ def packed_zeros(stated: int, size: int) -> bytes:
     return directory_and_member(24, 22, len(start) + stated, content)
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the most memory of a process")
+@needs_linux
 def test_no_refusal_takes_much_memory(tmp_path: Path) -> None:
     many = archive({f"a{i}.npy": b"" for i in range(60_000)})
     bad = {
@@ -402,8 +378,4 @@ def test_no_refusal_takes_much_memory(tmp_path: Path) -> None:
     for name, content in bad.items():
         (tmp_path / f"{name}.npz").write_bytes(content)
     np.savez(tmp_path / "good.npz", np.zeros(3))
-    files = [str(tmp_path / f"{name}.npz") for name in ("good", *bad)]
-    done = subprocess.run([sys.executable, "-c", PEAK, *files], capture_output=True, text=True, check=True)
-    peaks = json.loads(done.stdout)
-    assert len(peaks) == len(bad)
-    assert max(peaks.values()) < 50_000_000, peaks
+    check_refusals([tmp_path / "good.npz"], [tmp_path / f"{name}.npz" for name in bad])
