@@ -37,6 +37,7 @@ __all__ = [
     "set_repository",
     "times",
     "to_dataframe",
+    "totals",
     "upload",
 ]
 
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     search = _one.search
     search_terms = _one.search_terms
     set_repository = _one.set_repository
+    totals = _one.totals
     upload = _one.upload
 
 # Not in __all__: `from onelight import *` must not replace these functions of Python.

@@ -19,14 +19,11 @@ seconds between two lines of progress where there is no terminal.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import difflib
 import json
 import math
 import os
 import re
-import secrets
 import stat
 import time
 from collections.abc import Iterator, Mapping
@@ -69,6 +66,9 @@ LIMITS = {
     "longest_wait": _Number("seconds to wait at most where a server asks for it", "", 0, 604_800),
 }
 CONNECTIONS = _Number("most connections to one host at a time", "ONELIGHT_CONNECTIONS", 1, 64, whole=True)
+INDEX_MAX_AGE = _Number(
+    "seconds for which a repository is not asked again for its index", "ONELIGHT_INDEX_MAX_AGE", 0, 31_536_000
+)
 _INTERVAL = _Number("seconds between two lines of progress", "ONELIGHT_PROGRESS_INTERVAL", 0.01, 86_400)
 
 
@@ -120,6 +120,8 @@ class Settings:
         from_environment = os.environ.get(_TOKENS.get(self.kind, ""), "").strip()
         secret = from_environment or self.text(*_SECRET_KEYS)
         if len(secret) >= _SHORTEST_HIDDEN:  # from now on no message shows it
+            import base64  # takes a millisecond, and most repositories are public
+
             _hidden.update((secret, base64.b64encode(f"{self.text('login')}:{secret}".encode()).decode()))
         return secret
 
@@ -270,6 +272,15 @@ class Config:
             )
         return Path(base.replace("{repository}", name)).expanduser().absolute()
 
+    def index_folder(self, name: str) -> Path:
+        """Return the folder in which the index of a repository is kept: that of its data, or one beside them.
+
+        A local repository may be the very folder of the data, and to write there would change it.
+        """
+        if self.repository(name).kind == "local":
+            return self.folder / "index" / name
+        return self.data_folder(name)
+
     @property
     def limits(self) -> dict[str, float]:
         """What is said of time-outs and tries, by the names of :class:`onelight.client.Limits`.
@@ -295,6 +306,23 @@ class Config:
         """
         said = _from_environment({"connections": CONNECTIONS}).get("connections", self.data.get("connections"))
         return None if said is None else int(said)
+
+    @property
+    def index_max_age(self) -> float:
+        """Seconds for which a repository is not asked again for its index; ``ONELIGHT_INDEX_MAX_AGE`` wins.
+
+        Raises
+        ------
+        ConfigError
+            If the environment says something that is no number, or none that is sensible.
+        """
+        said = _from_environment({"age": INDEX_MAX_AGE}).get("age", self.data.get("index_max_age"))
+        return 600.0 if said is None else float(said)
+
+    @property
+    def offline(self) -> bool:
+        """Whether the network is not to be used: ``ONELIGHT_OFFLINE`` is set, and to something other than "0"."""
+        return os.environ.get("ONELIGHT_OFFLINE", "").strip().lower() not in ("", "0", "no", "false", "off")
 
     def choose(self, name: str) -> Settings:
         """Make a repository the current one, in the file."""
@@ -467,6 +495,8 @@ def _check_numbers(path: Path, data: dict[str, Any]) -> None:
         )
     for name, value in limits.items():
         if name not in LIMITS:
+            import difflib  # takes a millisecond, and is rarely needed
+
             near = difflib.get_close_matches(name, LIMITS, 1)
             raise ConfigError(
                 f"'limits' in {path} has '{name}', which means nothing",
@@ -475,6 +505,8 @@ def _check_numbers(path: Path, data: dict[str, Any]) -> None:
         _check_number(f"'{name}' under 'limits' in {path}", value, LIMITS[name])
     if data.get("connections") is not None:
         _check_number(f"'connections' in {path}", data["connections"], CONNECTIONS)
+    if data.get("index_max_age") is not None:
+        _check_number(f"'index_max_age' in {path}", data["index_max_age"], INDEX_MAX_AGE)
 
 
 def _check_number(where: str, value: Any, number: _Number) -> None:
@@ -539,7 +571,8 @@ def _where(path: Path, error: Exception) -> str:
 
 def _write_private(path: Path, text: str) -> None:
     """Write a file beside its place and rename it, readable by its owner only from the first byte on."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    # As `secrets.token_hex`, whose import takes seven milliseconds.
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -15,7 +15,8 @@
     │   ├── AccessDenied                   no token, or one that is not accepted
     │   ├── RateLimited                    the server asks to come back later
     │   ├── Unreachable                    no answer, or a passing failure of the server
-    │   └── QuotaExceeded
+    │   ├── QuotaExceeded
+    │   └── DamagedIndex                   what was kept of a repository's index is not as it was written
     ├── TransferError (OSError)            bytes that did not arrive, or not as they should
     │   ├── SizeMismatch
     │   ├── ChecksumMismatch
@@ -132,6 +133,10 @@ class Unreachable(RepositoryError):
 
 class QuotaExceeded(RepositoryError):
     """The server has no room, or allows no more or no larger files."""
+
+
+class DamagedIndex(RepositoryError):
+    """An index file is no index of this version, or not as it was written; it is made again from the repository."""
 
 
 class TransferError(OneError, OSError):

@@ -4,11 +4,15 @@ A data root is the folder that holds the labs. Nothing is skipped in silence: wh
 :class:`Problem` with the reason and the right form, one for a whole folder where the folder is what is wrong. What is
 shared although it is not strict ALF, which other clients may not read, is remarked on in the same way.
 Files and folders that a system or a tool leaves behind (hidden ones, ``Thumbs.db``) are no data, and are counted.
+``docs/scan.md`` has all the rules.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -31,7 +35,26 @@ from onelight.alf import (
 from onelight.errors import AlfError, OneError, RepositoryNotFound
 from onelight.index import Entry, Index
 
-_LEFT_BEHIND = frozenset({"Thumbs.db", "desktop.ini", "Icon\r", "__MACOSX"})
+_LEFT_BEHIND = frozenset(
+    {
+        # Windows
+        *("Thumbs.db", "thumbs.db", "ehthumbs.db", "desktop.ini", "Desktop.ini"),
+        *("$RECYCLE.BIN", "$Recycle.Bin", "RECYCLER", "System Volume Information"),
+        # macOS, and servers that serve it
+        *("Icon\r", "__MACOSX", "Network Trash Folder", "Temporary Items"),
+        # Linux, Synology, QNAP
+        *("lost+found", "@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot"),
+    }
+)
+#: Names of files that were found to be good, by the folder below a session. They repeat in every session.
+_MOST_REMEMBERED = 100_000
+#: Time stamps are as coarse as two seconds (FAT): in a folder that changed so short a time ago, more may be on its way.
+_COARSE = 2_000_000_000
+_FOLDER = re.compile(rb"([^\0]*)\0([^\0]*)\0")
+#: A folder that is open is looked through faster than one that is named: the system finds its way there once.
+_BY_HANDLE = os.scandir in os.supports_fd
+_OPEN_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+_IS_FOLDER = -1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -86,7 +109,7 @@ class Scan:
     @property
     def size(self) -> int:
         """Bytes of all datasets."""
-        return sum(entry.size or 0 for entry in self.index)
+        return sum(total.size or 0 for total in self.index.by_session())
 
 
 def scan(root: Path) -> Scan:
@@ -107,52 +130,319 @@ def scan(root: Path) -> Scan:
     RepositoryNotFound
         If there is no such folder.
     """
-    if not root.is_dir():
-        raise RepositoryNotFound(f"there is no folder {root}", hint="Give the folder that holds the labs")
-    walk = _Walk(root)
-    index = Index(walk.entries())
-    problems = _merge(walk.problems)
-    if not index:
-        problems.append(_no_session(root))
-    return Scan(index, tuple(sorted(problems)), walk.ignored, tuple(sorted(_remarks(index))))
+    walk = Walk(root)
+    index = Index(walk)
+    return Scan(index, walk.problems, walk.ignored, walk.remarks)
 
 
-class _Walk:
-    """One walk: yields entries, and keeps what it could not use."""
+class Walk:
+    """One walk over a data root: iterate it once, and it yields every dataset, in the order of the paths, as found.
+
+    What it could not use, and what it remarks on, is known in full when it has ended.
+
+    Parameters
+    ----------
+    root : Path
+        Folder that holds ``LAB/Subjects/SUBJECT/YYYY-MM-DD/NUMBER/``.
+
+    Attributes
+    ----------
+    ignored : int
+        Hidden files and leftovers of systems and tools; a folder of them counts once.
+    folders : bytearray
+        Every folder that was entered, and when it had last changed before that; for :func:`changed`.
+
+    Raises
+    ------
+    RepositoryNotFound
+        If there is no such folder.
+    """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
-        self.problems: list[Problem] = []
+        if not root.is_dir():
+            raise RepositoryNotFound(f"there is no folder {root}", hint="Give the folder that holds the labs")
+        self._given = root
+        self._root = os.path.join(root.absolute(), "")  # noqa: PTH118 - a Path would lose the slash
         self.ignored = 0
+        self.folders = bytearray()
+        self._problems: dict[tuple[str, str], int] = {}
+        self._remarks: dict[_Remark, _Told] = {}
+        self._good: dict[str, set[str]] = {}
+        self._remembered = 0
+        self._unsure = False
+        self._links = _Links(self._root)
+        self._is_empty = True
 
-    def entries(self) -> Iterator[Entry]:
-        for path, size in self._files(str(self._root), ""):
-            reason = _problem_of(path)
-            if reason is None:
-                yield Entry(path, size=size)
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What cannot be shared, sorted by path; complete when the walk has ended."""
+        found = [Problem(path, reason, files) for (path, reason), files in self._problems.items()]
+        return tuple(sorted([*found, _no_session(self._given)] if self._is_empty else found))
+
+    @property
+    def remarks(self) -> tuple[Problem, ...]:
+        """What is shared and not strict ALF, sorted by path; complete when the walk has ended."""
+        return tuple(sorted(told.problem(remark) for remark, told in self._remarks.items() if told.files))
+
+    def __iter__(self) -> Iterator[Entry]:
+        for path, size in self.pairs():
+            yield Entry(path, "", size)
+
+    def pairs(self) -> Iterator[tuple[str, int]]:
+        """Yield path and size of every dataset: the same, without the cost of an object for each."""
+        for prefix, names, sizes in self.blocks():
+            for name in names:
+                yield prefix + name, sizes[name]
+
+    def blocks(self) -> Iterator[tuple[str, list[str], dict[str, int]]]:
+        """Yield datasets that lie in one folder together: what stands before their names, the names, sizes by name."""
+        stack = [self._enter("", _Place(0, "", set()))]
+        while stack:
+            names, sizes, prefix, place = stack[-1]
+            below = ""
+            if place.good.issuperset(sizes):  # nearly always: no folder below, and all was good in another session
+                run = list(names)
             else:
-                self.problems.append(Problem(reason[0], reason[1]))
+                run = []
+                for name in names:
+                    if sizes[name] < 0:
+                        below = name
+                        break
+                    if name in place.good or self._judge(prefix, name, place, sizes):
+                        run.append(name)
+            if run:
+                yield prefix, run, sizes
+            if below:
+                stack.append(self._enter(prefix + below, self._place(prefix + below, place)))
+            else:
+                stack.pop()
 
-    def _files(self, folder: str, prefix: str) -> Iterator[tuple[str, int]]:
-        """Yield path and size of every file below a folder, sorted; links to folders are not followed."""
+    def _enter(self, prefix: str, place: _Place) -> _Listing:
+        """List a folder: its names in the order of the paths below it, a slash behind those of folders."""
+        sizes: dict[str, int] = {}
+        others: list[os.DirEntry[str]] = []
+        folder = self._root + prefix
+        self._unsure = False
+        when = 0
         try:
-            with os.scandir(folder) as found:
-                items = sorted(found, key=lambda item: item.name)
+            handle = os.open(folder, _OPEN_FOLDER) if _BY_HANDLE else None
+            try:
+                # Looked at before it is listed: what comes while it is, changes it once more.
+                when = (os.stat(folder) if handle is None else os.fstat(handle)).st_mtime_ns  # noqa: PTH116
+                with os.scandir(folder if handle is None else handle) as items:
+                    for item in items:
+                        name = item.name
+                        if name[0] == "." or name in _LEFT_BEHIND or ("~" in name and _is_editors(name)):
+                            self.ignored += 1
+                            continue
+                        try:
+                            if item.is_file():
+                                sizes[name] = item.stat().st_size
+                            else:
+                                others.append(item)
+                        except OSError as error:
+                            self._tell_unread(prefix + name, error)
+                for item in sorted(others, key=lambda item: item.name):  # which of two links is followed: the first
+                    if self._is_folder(item, prefix):
+                        sizes[item.name + "/"] = _IS_FOLDER
+            finally:
+                if handle is not None:
+                    os.close(handle)
         except OSError as error:
-            self.problems.append(Problem(prefix.rstrip("/") or ".", f"cannot be read: {error.strerror}"))
-            return
-        for item in items:
-            path = prefix + item.name
-            if item.name.startswith(".") or item.name in _LEFT_BEHIND:
-                self.ignored += 1
-            elif item.is_dir(follow_symlinks=False):
-                yield from self._files(item.path, path + "/")
-            elif item.is_file():
-                yield path, item.stat().st_size
+            self._tell_unread(prefix.rstrip("/") or ".", error)
+        is_sure = not self._unsure and when < time.time_ns() - _COARSE
+        self.folders += f"{prefix[:-1]}\0{when if is_sure else ''}\0".encode("utf-8", "surrogatepass")
+        files = sum(size >= 0 for size in sizes.values()) if place.lab else 0
+        for remark in place.lab:
+            self._note(remark, prefix, files)
+        return iter(sorted(sizes)), sizes, prefix, place
+
+    def _is_folder(self, item: os.DirEntry[str], prefix: str) -> bool:
+        """Tell whether something that is no file is a folder to be entered, and take down why not."""
+        path = prefix + item.name
+        try:
+            if item.is_dir():
+                reason = self._links.problem(self._root + path) if _is_link(item) else ""
+            elif item.is_symlink():
+                self._unsure = True  # it may lead to something by the next time, and the folder looks the same
+                reason = "is neither a file nor a folder: a broken link"
+            elif os.path.lexists(self._root + path):
+                reason = "is neither a file nor a folder: a pipe, a socket or a device"
             else:
-                self.problems.append(
-                    Problem(path, "is neither a file nor a folder: a broken link, or a link to a folder")
-                )
+                return False  # gone since the folder was listed: as if it had been gone before
+        except OSError as error:
+            self._tell_unread(path, error)
+            return False
+        if reason:
+            self._tell(path, reason)
+        return not reason
+
+    def _tell_unread(self, path: str, error: OSError) -> None:
+        self._unsure = True
+        if not isinstance(error, FileNotFoundError):  # gone since the folder above was listed: it might as well be
+            self._tell(path, f"cannot be read: {error.strerror}")
+
+    def _place(self, prefix: str, above: _Place) -> _Place:
+        """Return what a folder means: it is found out once what is wrong with a lab or a session as a whole."""
+        if above.problem is not None:
+            return above
+        depth = above.depth + 1
+        parts = prefix.split("/")  # the last one, empty, stands for the file
+        if depth > 5:
+            below = f"{above.below}{parts[-2]}/"
+            names = self._names(below) if above.is_plain else set()
+            return _Place(depth, below, names, None, above.lab, above.is_plain)
+        problem = _layout_problem(parts) if depth == 5 or (depth == 2 and parts[1] != "Subjects") else None
+        if depth < 5 or problem is not None:
+            return _Place(depth, "", set(), problem)
+        session = Session.parse(prefix)
+        is_plain = len(session.number) == 3 and _is_safe(prefix[:-1])
+        return _Place(5, "", self._names("") if is_plain else set(), None, _lab_remarks(session), is_plain)
+
+    def _names(self, below: str) -> set[str]:
+        """Return the names known to be good in a folder below a session."""
+        known = self._good.get(below)
+        if known is None:
+            self._remember()
+            known = self._good[below] = set()
+        return known
+
+    def _remember(self) -> None:
+        self._remembered += 1
+        if self._remembered > _MOST_REMEMBERED:
+            for names in self._good.values():
+                names.clear()
+            self._good.clear()
+            self._remembered = 0
+
+    def _judge(self, prefix: str, name: str, place: _Place, sizes: dict[str, int]) -> bool:
+        """Tell whether a file can be shared, and take down why not, or what others may not read."""
+        path = prefix + name
+        problem = place.problem or _problem_of(path)
+        if problem is not None:
+            self._tell(*problem)
+            for remark in place.lab:  # it was counted with its folder
+                self._remarks[remark].files -= 1
+            return False
+        self._is_empty = False
+        remarks = _dataset_remarks(place.below + name)
+        for remark in remarks:
+            # The folder has been listed: whether its right name is taken is known here.
+            self._note(remark, path, 1, is_taken=remark.parts is None and sizes.get(remark.right, -1) >= 0)
+        if not remarks and place.is_plain:
+            self._remember()
+            place.good.add(name)
+        return True
+
+    def _tell(self, path: str, reason: str) -> None:
+        self._problems[path, reason] = self._problems.get((path, reason), 0) + 1
+
+    def _note(self, remark: _Remark, path: str, files: int, *, is_taken: bool = False) -> None:
+        told = self._remarks.get(remark)
+        if told is None:
+            told = self._remarks[remark] = _Told("/".join(path.split("/")[: remark.parts]))
+        told.files += files
+        told.is_taken |= is_taken
+
+
+def changed(root: Path, folders: bytes | bytearray) -> bool:
+    """Tell whether something came, went or was renamed in one of these folders since a walk entered them.
+
+    What was written into a file that was there already does not show in its folder, and is not seen.
+
+    Parameters
+    ----------
+    root : Path
+        The data root of that walk.
+    folders : bytes
+        Its :attr:`Walk.folders`, when it had ended.
+
+    Returns
+    -------
+    bool
+        Also True where that cannot be known: a folder that had changed in the two seconds before the walk saw it,
+        that could not be read, or that holds a link to nothing.
+    """
+    if b"\0\0" in folders or not folders:
+        return True
+    top = os.path.join(root.absolute(), "")  # noqa: PTH118 - a Path would lose the slash
+    end = 0
+    try:
+        for found in _FOLDER.finditer(folders):
+            end = found.end()
+            now = os.stat(top + found[1].decode("utf-8", "surrogatepass"))  # noqa: PTH116 - a third of Path.stat
+            if now.st_mtime_ns != int(found[2]):
+                return True
+    except (OSError, ValueError):  # gone, or a record that is none
+        return True
+    return end != len(folders)
+
+
+class _Place(NamedTuple):
+    """What a folder means: how deep it lies, its path below the session, and what holds for all of its files."""
+
+    depth: int
+    below: str
+    good: set[str]
+    problem: tuple[str, str] | None = None
+    lab: tuple[_Remark, ...] = ()
+    is_plain: bool = False
+
+
+_Listing = tuple[Iterator[str], dict[str, int], str, _Place]
+
+
+class _Links:
+    """Links to folders: each folder outside of the root once, and none twice."""
+
+    def __init__(self, root: str) -> None:
+        self._root = os.path.realpath(root)
+        self._shared: set[str] = set()
+        self._above: set[str] = set()
+        self._add(self._root)
+
+    def _add(self, folder: str) -> None:
+        self._shared.add(folder)
+        self._above.update(_above(folder))
+
+    def problem(self, link: str) -> str:
+        """Say why a link to a folder is not followed; if it is, no further link may lead there."""
+        real = os.path.realpath(link)
+        if real == self._root or real in self._above:
+            return "is a link to a folder that holds a folder that is shared already: a circle"
+        if real in self._shared or not self._shared.isdisjoint(_above(real)):
+            return "is a link that leads to a folder that is shared already"
+        self._add(real)
+        return ""
+
+
+def _above(folder: str) -> Iterator[str]:
+    """Yield every folder that holds this one."""
+    above = os.path.dirname(folder)  # noqa: PTH120 - text, and millions of it
+    while above != folder:
+        yield above
+        folder, above = above, os.path.dirname(above)  # noqa: PTH120
+
+
+def _is_link(item: os.DirEntry[str]) -> bool:
+    """Tell whether a folder is a link to one; on Windows a junction is, too."""
+    if os.name != "nt":
+        return item.is_symlink()
+    attributes = getattr(item.stat(follow_symlinks=False), "st_file_attributes", 0)
+    return bool(attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT)
+
+
+def _is_editors(name: str) -> bool:
+    """Tell whether a file with a ``~`` is a copy or a lock that an editor or an office left."""
+    return name[-1] == "~" or name.startswith("~$")
+
+
+def _is_safe(path: str) -> bool:
+    try:
+        check_safe(path)
+    except OneError:
+        return False
+    return True
 
 
 def _problem_of(path: str) -> tuple[str, str] | None:
@@ -198,18 +488,17 @@ class _Remark(NamedTuple):
     right: str = ""
 
 
-def _remarks(index: Index) -> Iterator[Problem]:
-    """Say once of each lab, folder and file name that is not strict ALF why not."""
-    found: dict[_Remark, list[str]] = {}
-    for entry in index:
-        session, below = split_path(entry.path)
-        for remark in _lab_remarks(session) + _dataset_remarks(below):
-            found.setdefault(remark, []).append(entry.path)
-    for remark, paths in found.items():
-        first = "/".join(paths[0].split("/")[: remark.parts])
-        taken = remark.parts is None and any(f"{path.rpartition('/')[0]}/{remark.right}" in index for path in paths)
-        reason = remark.reason + _suggestion(remark.right) + (", which is taken" if taken else "")
-        yield Problem(first, reason, len(paths))
+@dataclass(slots=True)
+class _Told:
+    """What became of a remark: the first path it is about, how many, and whether a right name is taken."""
+
+    path: str
+    files: int = 0
+    is_taken: bool = False
+
+    def problem(self, remark: _Remark) -> Problem:
+        taken = ", which is taken" if self.is_taken else ""
+        return Problem(self.path, remark.reason + _suggestion(remark.right) + taken, self.files)
 
 
 @lru_cache(maxsize=4096)
@@ -242,14 +531,6 @@ def _suggestion(right: str) -> str:
 
 def _file(path: str) -> str:
     return path.rpartition("/")[2]
-
-
-def _merge(problems: list[Problem]) -> list[Problem]:
-    """Say once, with the number of files, what is wrong for every file below a folder."""
-    merged: dict[tuple[str, str], int] = {}
-    for problem in problems:
-        merged[problem.path, problem.reason] = merged.get((problem.path, problem.reason), 0) + problem.files
-    return [Problem(path, reason, files) for (path, reason), files in merged.items()]
 
 
 def _no_session(root: Path) -> Problem:

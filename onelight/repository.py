@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeGuard
 
 from onelight.index import Entry, Index
 from onelight.route import Source
@@ -59,12 +59,43 @@ class Repository(ABC):
     def address(self) -> str:
         """Where it is, for a person; never a secret."""
 
+    #: Seconds for which an index is not asked for again; None where the configuration decides.
+    max_age: ClassVar[float | None] = None
+
+    @property
+    def identity(self) -> str:
+        """What makes an index that of this repository, and of no other that had its name; never a secret."""
+        return f"{self.kind} {self.address}"
+
     @abstractmethod
-    def refresh(self) -> Index:
+    def refresh(self, last: Index | None = None, *, path: Path | None = None) -> Index:
         """Bring the index up to date and return it; cheap when nothing changed.
 
         All of the new index, or an error and nothing. Readers see what the last complete upload committed.
+
+        Parameters
+        ----------
+        last : Index, optional
+            What an earlier call returned, in this process or in another: returned again if it is still right.
+        path : Path, optional
+            File that a new index is made in; without it one that disappears.
         """
+
+    def facts(self, stamp: str) -> dict[str, str]:
+        """Return what a new index is to know of itself: whose it is, and how it is told whether it is still right."""
+        return {"source": self.identity, "stamp": stamp}
+
+    def is_still(self, last: Index | None, stamp: str) -> TypeGuard[Index]:
+        """Tell whether an index is this repository's, and was made when it had the same stamp."""
+        return (
+            last is not None
+            and bool(stamp)
+            and self.facts(stamp) == {name: last.fact(name) for name in ("source", "stamp")}
+        )
+
+    def look(self, entries: list[Entry]) -> list[Entry]:
+        """Return entries of one session as they are at this moment, where that can be seen without asking anybody."""
+        return entries
 
     @abstractmethod
     def source(self, entry: Entry) -> Source:

@@ -7,9 +7,7 @@ here opens a connection, so that a repository can be tested without a network.
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import socket
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +18,7 @@ from onelight.errors import UnsafeData
 
 # What stays as it is in an address that somebody else wrote: reserved and unreserved characters, and escapes.
 # "#" is not among them: ALF revisions contain it, and a download address has no use for a fragment.
+_MAY_BE_NUMBER = re.compile(r".*[0-9:]").match
 _KEEP = "%/:=&?~+!$,;'@()*[]-._"
 
 
@@ -91,6 +90,10 @@ def is_loopback(host: str) -> bool:
     """Tell whether a host name means this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
+    if not _MAY_BE_NUMBER(host):
+        return False
+    import ipaddress  # takes four milliseconds, and hosts have names
+
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -125,7 +128,8 @@ def check_url(url: str, *, trusted: str = "") -> None:
         raise UnsafeData(f"the address {shown!a} is refused: only http:// and https:// are data")
     if "@" in parts.netloc:
         raise UnsafeData(f"the address {shown!a} is refused: it holds a user name or password")
-    if _is_private(host) and host != urlsplit(trusted).hostname and not (is_loopback(host) and _on_loopback(trusted)):
+    # Asked in this order, the address of the repository itself is not looked at.
+    if host != urlsplit(trusted).hostname and _is_private(host) and not (is_loopback(host) and _on_loopback(trusted)):
         raise UnsafeData(f"the address {shown!a} is refused: it points into a private network")
 
 
@@ -144,7 +148,18 @@ def resolve(base_url: str, address: str) -> str:
     >>> resolve("https://a.org/data", "lab/#2024-05-06#/x y.npy")
     'https://a.org/data/lab/%232024-05-06%23/x%20y.npy'
     """
-    return urljoin(base_url.rstrip("/") + "/" if base_url else "", quote(address, safe=_KEEP))
+    return urljoin(base_url.rstrip("/") + "/" if base_url else "", quoted(address))
+
+
+def quoted(address: str) -> str:
+    """Return an address that somebody else wrote with every character quoted that cannot stand in one.
+
+    Examples
+    --------
+    >>> quoted("https://a.org/#2024-05-06#/x%20y z.npy")
+    'https://a.org/%232024-05-06%23/x%20y%20z.npy'
+    """
+    return quote(address, safe=_KEEP)
 
 
 def path_url(base_url: str, path: str) -> str:
@@ -169,9 +184,15 @@ def _is_private(host: str) -> bool:
     host = unicodedata.normalize("NFKC", host).rstrip(".")
     if is_loopback(host):
         return True
+    if not _MAY_BE_NUMBER(host):
+        return False
+    import ipaddress
+
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
+        import socket  # takes four milliseconds
+
         try:  # 127.1, 0x7f000001 and 2130706433 are addresses as well, to libcurl
             address = ipaddress.ip_address(socket.inet_aton(host))
         except OSError:

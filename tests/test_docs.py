@@ -24,7 +24,7 @@ def test_the_examples_in_docstrings_run(name):
     assert failed == 0
 
 
-@pytest.mark.parametrize("name", ["alf.md", "loading.md"])
+@pytest.mark.parametrize("name", ["alf.md", "loading.md", "searching.md"])
 def test_the_examples_in_documents_run(name, monkeypatch):
     monkeypatch.setenv("ONELIGHT_CONFIG_DIR", "set by the document")
     monkeypatch.setenv("COLUMNS", "80")

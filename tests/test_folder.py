@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+import threading
+import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from onelight.errors import RepositoryNotFound
-from onelight.folder import Problem, Scan, scan
+from onelight.folder import Problem, Scan, Walk, changed, scan
 
 SESSION = "nicklab/Subjects/Cori/2016-12-14/001"
 GOOD = f"{SESSION}/alf/spikes.times.npy"
 
 Write = Callable[..., Path]
+posix = pytest.mark.skipif(os.name != "posix", reason="links need a right, and names have rules, on Windows")
 
 
 @pytest.fixture
@@ -73,7 +79,18 @@ class TestWhatIsShared:
         assert found.problems == ()
         assert found.ignored == 6
 
-    @pytest.mark.skipif(os.name != "posix", reason="links need a right on Windows")
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("spikes.times.npy~", "~$notes.a.docx", "@eaDir/spikes.times.npy", "lost+found/a.b.npy", "desktop.ini"),
+            *("$RECYCLE.BIN/a.b.npy", "System Volume Information/a.b.npy", "__MACOSX/a.b.npy", ".~lock.a.b#"),
+        ],
+    )
+    def test_what_systems_and_editors_leave_behind_is_no_data(self, look: Callable[..., Scan], name: str) -> None:
+        found = look(f"{SESSION}/alf/{name}")
+        assert ([entry.path for entry in found.index], found.problems, found.ignored) == ([GOOD], (), 1)
+
+    @posix
     def test_a_link_to_a_file_is_the_file(self, tmp_path: Path, write_files: Write) -> None:
         root = write_files(tmp_path / "root", GOOD)
         (tmp_path / "elsewhere.npy").write_bytes(b"12345")
@@ -173,25 +190,46 @@ class TestWhatIsNot:
         found = look("z.txt", "a.txt", f"{SESSION}/alf/notes.txt")
         assert [problem.path for problem in found.problems] == ["a.txt", f"{SESSION}/alf/notes.txt", "z.txt"]
 
-    @pytest.mark.skipif(os.name != "posix", reason="links need a right on Windows")
-    def test_links_to_folders_and_to_nothing_are_told_and_not_followed(
-        self, tmp_path: Path, write_files: Write
-    ) -> None:
+    @posix
+    def test_what_is_neither_a_file_nor_a_folder_is_told(self, tmp_path: Path, write_files: Write) -> None:
         root = write_files(tmp_path / "root", GOOD)
-        outside = write_files(tmp_path / "outside", "spikes.times.npy")
-        (root / SESSION / "probe").symlink_to(outside)
-        (root / SESSION / "loop").symlink_to(root)
         (root / SESSION / "alf" / "gone.times.npy").symlink_to(tmp_path / "nowhere")
+        (root / SESSION / "alf" / "self.times.npy").symlink_to("self.times.npy")
         os.mkfifo(root / SESSION / "alf" / "pipe.times.npy")
         found = scan(root)
         assert [entry.path for entry in found.index] == [GOOD]
-        assert [problem.path.removeprefix(SESSION) for problem in found.problems] == [
-            "/alf/gone.times.npy",
-            "/alf/pipe.times.npy",
-            "/loop",
-            "/probe",
+        assert [(problem.path.removeprefix(SESSION), problem.reason) for problem in found.problems] == [
+            ("/alf/gone.times.npy", "is neither a file nor a folder: a broken link"),
+            ("/alf/pipe.times.npy", "is neither a file nor a folder: a pipe, a socket or a device"),
+            ("/alf/self.times.npy", f"cannot be read: {os.strerror(errno.ELOOP)}"),
         ]
-        assert all("neither a file nor a folder" in problem.reason for problem in found.problems)
+
+    @posix
+    @pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="nothing is closed to root")
+    def test_a_folder_that_cannot_be_read_is_told(self, tmp_path: Path, write_files: Write) -> None:
+        root = write_files(tmp_path / "root", GOOD, f"{SESSION}/raw/a.b.npy")
+        (root / SESSION / "raw").chmod(0)
+        try:
+            problem = only(scan(root))
+        finally:
+            (root / SESSION / "raw").chmod(0o700)
+        assert (problem.path, problem.reason) == (f"{SESSION}/raw", "cannot be read: Permission denied")
+
+    @posix
+    def test_a_folder_that_is_too_deep_for_the_system_is_told_and_the_rest_is_found(
+        self, tmp_path: Path, write_files: Write
+    ) -> None:
+        root = write_files(tmp_path / "root", GOOD)
+        here = os.open(root / SESSION, os.O_RDONLY)
+        for _ in range(30):
+            os.mkdir("x" * 200, dir_fd=here)
+            below = os.open("x" * 200, os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = below
+        os.close(here)
+        found = scan(root)
+        assert only(found).reason == f"cannot be read: {os.strerror(errno.ENAMETOOLONG)}"
+        assert [entry.path for entry in found.index] == [GOOD]
 
     @pytest.mark.skipif(os.name != "posix" or os.uname().sysname == "Darwin", reason="names are Unicode here")
     def test_a_name_that_is_no_text_is_told_in_a_way_that_can_be_printed(
@@ -345,3 +383,194 @@ class TestRoots:
         monkeypatch.chdir(tmp_path)
         problems = {problem.path: problem.reason for problem in scan(Path(given)).problems}
         assert "dataroot?" in problems["."]
+
+
+class TestOrder:
+    def test_datasets_come_sorted_by_their_whole_path(self, tmp_path: Path, write_files: Write) -> None:
+        below = ["a/b.c.d", "a-b/b.c.d", "a.b.c", "a/b/c.d.e", "a b/c.d.e", "B/c.d.e", "a/b-c/d.e.f", "ab/c.d.e"]
+        root = write_files(tmp_path, *(f"{SESSION}/{path}" for path in below))
+        paths = [entry.path for entry in Walk(root)]
+        assert paths == sorted(paths)
+        assert len(paths) == len(below)
+
+    def test_the_first_comes_before_the_last_folder_is_looked_at(self, tmp_path: Path, write_files: Write) -> None:
+        root = write_files(tmp_path, GOOD, "otherlab/Subjects/Cori/2016-12-14/001/alf/a.b.npy")
+        pairs = Walk(root).pairs()
+        assert next(pairs) == (GOOD, len(f"content of {GOOD}"))
+        shutil.rmtree(root / "otherlab")
+        assert list(pairs) == []
+
+    def test_500_levels_are_found(self, tmp_path: Path, write_files: Write) -> None:
+        path = f"{SESSION}/{'d/' * 500}a.b.npy"
+        write_files(tmp_path, path)
+        assert [entry.path for entry in Walk(tmp_path)] == [path]
+
+    def test_a_file_that_goes_while_the_folder_is_listed_is_as_if_it_had_gone_before(
+        self, tmp_path: Path, write_files: Write
+    ) -> None:
+        names = [f"{SESSION}/alf/a.b{number:05}.npy" for number in range(3000)]
+        root = write_files(tmp_path, *names)
+        deleting = threading.Thread(target=lambda: [(root / name).unlink() for name in reversed(names)])
+        deleting.start()
+        try:
+            while deleting.is_alive():
+                walk = Walk(root)
+                assert all(entry.size for entry in walk)
+                assert [problem for problem in walk.problems if problem.path != "."] == []
+        finally:
+            deleting.join()
+
+    def test_what_is_remembered_of_names_is_bounded_and_verdicts_stay(
+        self, tmp_path: Path, write_files: Write, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("onelight.folder._MOST_REMEMBERED", 5)
+        sessions = [f"lab/Subjects/s{number}/2016-12-14/001/alf" for number in range(4)]
+        root = write_files(tmp_path, *(f"{session}/a.b{n}.npy" for session in sessions for n in range(20)))
+        write_files(root, *(f"{session}/bad.npy" for session in sessions))
+        walk = Walk(root)
+        assert len(list(walk)) == 80
+        assert len(walk.problems) == 4
+        assert sum(map(len, walk._good.values())) <= 6
+
+    def test_a_tree_is_not_held_in_memory(self, tmp_path: Path, write_files: Write) -> None:
+        for number in range(40):
+            write_files(tmp_path, *(f"lab/Subjects/s{number}/2016-12-14/001/alf/a.b{n}.npy" for n in range(100)))
+        tracemalloc.start()
+        try:
+            assert sum(1 for _ in Walk(tmp_path).pairs()) == 4000
+            assert tracemalloc.get_traced_memory()[1] < 200_000  # 4,000 paths alone are 400 kB
+        finally:
+            tracemalloc.stop()
+
+
+@posix
+class TestLinksToFolders:
+    def test_one_that_leads_out_of_the_root_is_followed_once(self, tmp_path: Path, write_files: Write) -> None:
+        root = write_files(tmp_path / "root", GOOD)
+        big = write_files(tmp_path / "bigdisk", "Hench/2017-06-15/001/alf/a.b.npy")
+        for name in ("Xerxes", "Hench"):  # made in this order, followed by name
+            (root / "nicklab/Subjects" / name).symlink_to(big / "Hench")
+        found = scan(root)
+        assert [entry.path for entry in found.index] == [GOOD, "nicklab/Subjects/Hench/2017-06-15/001/alf/a.b.npy"]
+        problem = only(found)
+        assert problem.path == "nicklab/Subjects/Xerxes"
+        assert problem.reason == "is a link that leads to a folder that is shared already"
+
+    def test_a_folder_of_a_folder_that_was_followed_is_shared_already(self, tmp_path: Path, write_files: Write) -> None:
+        root = write_files(tmp_path / "root", GOOD)
+        big = write_files(tmp_path / "bigdisk", "Hench/2017-06-15/001/alf/a.b.npy")
+        (root / "nicklab/Subjects/A").symlink_to(big / "Hench")
+        (root / SESSION / "again").symlink_to(big / "Hench/2017-06-15/001/alf")
+        (root / SESSION / "whole").symlink_to(big)
+        assert {problem.path: problem.reason[-8:] for problem in scan(root).problems} == {
+            f"{SESSION}/again": " already",
+            f"{SESSION}/whole": "a circle",
+        }
+
+    @pytest.mark.parametrize(
+        ("target", "reason"),
+        [(".", "a circle"), ("..", "a circle"), (SESSION, "shared already"), (f"{SESSION}/alf", "shared already")],
+    )
+    def test_one_that_leads_into_the_root_or_to_what_holds_it_is_told(
+        self, tmp_path: Path, write_files: Write, target: str, reason: str
+    ) -> None:
+        root = write_files(tmp_path / "root", GOOD)
+        (root / SESSION / "link").symlink_to(root / target)
+        found = scan(root)
+        assert [entry.path for entry in found.index] == [GOOD]
+        assert only(found).path == f"{SESSION}/link"
+        assert only(found).reason.endswith(reason)
+
+    def test_a_link_back_from_outside_ends_there(self, tmp_path: Path, write_files: Write) -> None:
+        root = write_files(tmp_path / "root", GOOD)
+        outside = write_files(tmp_path / "outside", "a.b.npy")
+        (outside / "up").symlink_to(root)
+        (outside / "self").symlink_to(outside)
+        (root / SESSION / "probe").symlink_to(outside)
+        found = scan(root)
+        assert [entry.path for entry in found.index] == [GOOD, f"{SESSION}/probe/a.b.npy"]
+        assert [problem.path for problem in found.problems] == [f"{SESSION}/probe/self", f"{SESSION}/probe/up"]
+
+    def test_a_root_that_is_a_link_is_the_folder(self, tmp_path: Path, write_files: Write) -> None:
+        root = write_files(tmp_path / "root", GOOD)
+        (tmp_path / "link").symlink_to(root)
+        (root / SESSION / "again").symlink_to(root / SESSION / "alf")
+        found = scan(tmp_path / "link")
+        assert [entry.path for entry in found.index] == [GOOD]
+        assert only(found).path == f"{SESSION}/again"
+
+
+class TestChanged:
+    @pytest.fixture
+    def root(self, tmp_path: Path, write_files: Write) -> Path:
+        """Return a root that has rested for a minute."""
+        root = write_files(tmp_path / "root", GOOD, f"{SESSION}/raw/a.b.npy", ".git/config")
+        (root / SESSION / "empty").mkdir()
+        self.rest(root)
+        return root
+
+    def rest(self, root: Path) -> None:
+        then = time.time() - 60
+        for path in (root, *root.rglob("*")):
+            if path.is_dir():
+                os.utime(path, (then, then))
+
+    def seen(self, root: Path) -> bytearray:
+        walk = Walk(root)
+        list(walk)
+        return walk.folders
+
+    def test_an_untouched_tree_has_not(self, root: Path) -> None:
+        assert not changed(root, self.seen(root))
+
+    def test_every_folder_that_was_entered_is_known(self, root: Path) -> None:
+        names = self.seen(root).split(b"\0")[:-1:2]
+        alf = SESSION.split("/")
+        above = ["/".join(alf[:depth]).encode() for depth in range(6)]
+        assert names == [*above, *(f"{SESSION}/{name}".encode() for name in ("alf", "empty", "raw"))]
+
+    @pytest.mark.parametrize(
+        "act",
+        [
+            lambda root: (root / SESSION / "empty/a.b.npy").write_bytes(b""),
+            lambda root: (root / GOOD).unlink(),
+            lambda root: (root / GOOD).rename(root / SESSION / "alf/spikes.times2.npy"),
+            lambda root: (root / "otherlab").mkdir(),
+            lambda root: shutil.rmtree(root / SESSION / "raw"),
+            shutil.rmtree,
+        ],
+    )
+    def test_what_comes_goes_or_is_renamed_is_seen(self, root: Path, act: Callable[[Path], object]) -> None:
+        folders = self.seen(root)
+        act(root)
+        assert changed(root, folders)
+
+    def test_what_no_scan_looks_at_is_not(self, root: Path) -> None:
+        folders = self.seen(root)
+        (root / ".git/index").write_bytes(b"")
+        assert not changed(root, folders)
+
+    def test_a_folder_that_had_changed_just_before_counts_as_changed(self, root: Path) -> None:
+        os.utime(root / SESSION / "raw")
+        assert changed(root, self.seen(root))
+
+    @posix
+    def test_a_link_to_nothing_may_lead_somewhere_by_the_next_time(self, root: Path) -> None:
+        (root / SESSION / "raw/gone.a.npy").symlink_to("nowhere")
+        self.rest(root)
+        assert changed(root, self.seen(root))
+
+    @posix
+    def test_names_that_are_no_text_are_found_again(self, root: Path) -> None:
+        Path(os.fsdecode(os.fsencode(root / SESSION) + b"/bad\xff\n")).mkdir()
+        self.rest(root)
+        assert not changed(root, self.seen(root))
+
+    @pytest.mark.parametrize("record", [b"", b"\0x\0", b"lab\0\0", b"gone\0005\0", b"rest"])
+    def test_a_record_that_is_none_is_not_believed(self, root: Path, record: bytes) -> None:
+        assert changed(root, record)
+
+    def test_of_many_folders_the_record_is_small(self, tmp_path: Path) -> None:
+        for number in range(1000):
+            (tmp_path / f"lab/Subjects/mouse_{number:04}").mkdir(parents=True)
+        assert len(self.seen(tmp_path)) < 1000 * 60

@@ -7,7 +7,7 @@ name is (``strict``), answers which datasets a question means (``ask``), and kno
 opens no file.
 """
 
-from onelight.alf.ask import Pattern, Query, newest, value_filter, wildcard
+from onelight.alf.ask import Pattern, Query, date_filter, newest, range_filter, value_filter, wildcard
 from onelight.alf.names import DATASET_FORM, SESSION_FORM, Dataset, Session, sharing_problems, split_path
 from onelight.alf.safe import check_safe, printable, windows_problems
 from onelight.alf.strict import nearest, nearest_name, session_remarks, strict_problems
@@ -20,10 +20,12 @@ __all__ = [
     "Query",
     "Session",
     "check_safe",
+    "date_filter",
     "nearest",
     "nearest_name",
     "newest",
     "printable",
+    "range_filter",
     "session_remarks",
     "sharing_problems",
     "split_path",

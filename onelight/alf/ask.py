@@ -220,3 +220,79 @@ def value_filter(wanted: object, *, number: bool = False) -> Callable[[str], boo
     if number and value.isdecimal():
         return lambda text: text.lstrip("0") == value.lstrip("0")
     return wildcard(value)
+
+
+def date_filter(wanted: object) -> Callable[[str], bool]:
+    """Compile a filter of dates: a day, a text with ``*``, or a sequence of such.
+
+    Raises
+    ------
+    AlfError
+        If a text is neither a day of the calendar nor a pattern.
+
+    Examples
+    --------
+    >>> date_filter(["2016-12-14", "2017-*"])("2017-01-01")
+    True
+    """
+    for one in [wanted] if isinstance(wanted, str) or not isinstance(wanted, Iterable) else list(wanted):
+        if isinstance(one, str) and "*" not in one and _day_problem(one):
+            raise AlfError(
+                f"{printable(one)} is not a date: {_day_problem(one)}",
+                hint="Give YYYY-MM-DD, with * for any text ('2016-12-*'), or a range (date_range=('2016-12', None))",
+            )
+    return value_filter(wanted)
+
+
+def range_filter(wanted: object) -> Callable[[str], bool]:
+    """Compile a filter of dates between two, both included.
+
+    Parameters
+    ----------
+    wanted : pair of str, datetime.date or None
+        First and last; a text may be a year or a month, all of which is meant; None is open.
+
+    Raises
+    ------
+    AlfError
+        If it is no pair of dates, or the first is after the last.
+
+    Examples
+    --------
+    >>> between = range_filter(("2019-01", None))
+    >>> between("2018-12-31"), between("2019-01-01")
+    (False, True)
+    """
+    pair = list(wanted) if isinstance(wanted, Iterable) and not isinstance(wanted, str) else []
+    if len(pair) != 2:
+        raise AlfError(
+            f"date_range={wanted!r} is not a pair of dates", hint="Give the first and the last: ('2019-01', '2019-06')"
+        )
+    first, last = (_bound(one) for one in pair)
+    if first and last and first[: len(last)] > last[: len(first)]:
+        raise AlfError(f"date_range={wanted!r} is empty: the first date is after the last", hint="Change their places")
+    return lambda date: date >= first and (not last or date[: len(last)] <= last)
+
+
+def _bound(date: object) -> str:
+    """Return a day, month or year as text, empty for an open end."""
+    if date is None:
+        return ""
+    text = f"{date:%Y-%m-%d}" if isinstance(date, dt.date) else date if isinstance(date, str) else ""
+    # A year or a month is completed to see whether it is one.
+    whole = text + "2000-01-01"[len(text) :] if len(text) in (4, 7) else text
+    if _day_problem(whole):
+        raise AlfError(
+            f"{date!r} is not a date", hint="Give YYYY, YYYY-MM, YYYY-MM-DD, a datetime.date, or None for an open end"
+        )
+    return text
+
+
+def _day_problem(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        return "the form is YYYY-MM-DD"
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError:
+        return "there is no such day"
+    return ""

@@ -1,23 +1,18 @@
 """One: what a user holds. Names, index, repository, transfer and loading put together.
 
-Its parts, each on the one before: ``asking``, ``fetching``, ``loads``, and ``sharing``. The functions of the module
-``onelight`` are those of one :class:`One` that follows the configuration.
+Its parts, each on the one before: ``asking``, ``fetching``, ``loads``, and ``sharing``; ``one`` puts them together. The
+functions of the module ``onelight`` are those of one :class:`One` that follows the configuration.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
-import logging
-import os
-from collections.abc import Callable
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from onelight.api.asking import last_index
-from onelight.api.fetching import DownloadPlan
-from onelight.api.loads import Loading
-from onelight.api.sharing import Sharing, UploadPlan, write_index
-from onelight.config import Config
+if TYPE_CHECKING:
+    from onelight.api.fetching import DownloadPlan
+    from onelight.api.one import One, choose_repository, default, module_function
+    from onelight.api.sharing import UploadPlan, write_index
 
 __all__ = [
     "DownloadPlan",
@@ -25,79 +20,28 @@ __all__ = [
     "UploadPlan",
     "choose_repository",
     "default",
-    "last_index",
     "module_function",
     "write_index",
 ]
 
-_log = logging.getLogger("onelight")
+_WHERE = {
+    "DownloadPlan": "fetching",
+    "One": "one",
+    "UploadPlan": "sharing",
+    "choose_repository": "one",
+    "default": "one",
+    "module_function": "one",
+    "write_index": "sharing",
+}
 
 
-class One(Loading, Sharing):
-    """A repository to search, download from, load from and share through.
-
-    Parameters
-    ----------
-    repository : str, optional
-        Name of a repository of the configuration; by default the current one.
-    cache_dir : Path or str, optional
-        Folder that gets a folder of data for each repository; by default ``~/.one/data``.
-
-    Raises
-    ------
-    RepositoryNotFound
-        If the configuration has no repository of this name.
-
-    Examples
-    --------
-    >>> one = One("local")
-    >>> one.search("trials")
-    []
-    """
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for: who only asks an index needs neither transfer nor loading."""
+    if name not in _WHERE:
+        msg = f"module 'onelight.api' has no attribute '{name}'"
+        raise AttributeError(msg)
+    return getattr(import_module(f"onelight.api.{_WHERE[name]}"), name)
 
 
-_default: One | None = None
-_followed: object = None
-
-
-def default() -> One:
-    """Return the One of the module functions: that of the current repository, as the configuration says now."""
-    global _default, _followed
-    config = Config.load()
-    settings = config.repository()
-    how = (config.folder, config.limits, config.connections, os.getpid())
-    followed = (settings.name, settings.kind, dict(settings.options), settings.secret, how)
-    if _default is None or followed != _followed:
-        _default, _followed = One(), followed
-    return _default
-
-
-@functools.cache
-def module_function(name: str) -> Callable[..., Any]:
-    """Return the function of the module ``onelight`` that does what a method of the default :class:`One` does."""
-    method = {"set_repository": choose_repository}.get(name) or getattr(One, name)
-
-    @functools.wraps(method)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if method is choose_repository:
-            return choose_repository(*args, **kwargs)
-        return getattr(default(), name)(*args, **kwargs)
-
-    if method is not choose_repository:
-        signature = inspect.signature(method)
-        call.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
-    return call
-
-
-def choose_repository(name: str) -> None:
-    """Make a repository the current one, in the configuration, as ``onelight repo NAME`` does.
-
-    Raises
-    ------
-    RepositoryNotFound
-        If there is none of this name; nothing is changed then.
-    """
-    config = Config.load()
-    config.choose(name)
-    if config.remark:
-        _log.warning("%s", config.remark)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import builtins
-import contextlib
-import difflib
-import logging
-import secrets
-import time
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from onelight.alf import Pattern, Query, Session, newest
-from onelight.client import Client, Limits
+from onelight.api.question import Asked, nearest_session, not_found
 from onelight.config import Config
-from onelight.errors import (
-    AlfError,
-    DatasetNotFound,
-    NotFound,
-    ObjectNotFound,
-    RateLimited,
-    RepositoryError,
-    SessionNotFound,
-    Unreachable,
-)
-from onelight.index import Entry, Index, Terms, read_table, write_table
+from onelight.current import CurrentIndex
+from onelight.errors import AlfError, NotFound, SessionNotFound
+from onelight.index import Entry, Index, Terms, Total
 from onelight.kinds import open_repository
+from onelight.notes import log
 from onelight.repository import Repository
 
-CACHED_INDEX = ".one_index"
-_log = logging.getLogger("onelight")
+if TYPE_CHECKING:
+    from onelight.client import Client
 
 
 class Asking:
@@ -38,11 +28,14 @@ class Asking:
 
     Parameters
     ----------
-    repository, cache_dir : optional
+    repository, cache_dir, offline : optional
         As for :class:`onelight.api.One`.
     """
 
-    def __init__(self, repository: str | None = None, cache_dir: Path | str | None = None) -> None:
+    def __init__(
+        self, repository: str | None = None, cache_dir: Path | str | None = None, *, offline: bool | None = None
+    ) -> None:
+        self._offline = offline
         self._cache_dir = Path(cache_dir).expanduser().absolute() if cache_dir is not None else None
         self._open(Config.load(), repository)
 
@@ -50,13 +43,14 @@ class Asking:
         settings = config.repository(name)
         self._folder = self._cache_dir / settings.name if self._cache_dir else config.data_folder(settings.name)
         self._connections = config.connections
-        limits = Limits(**config.limits)  # type: ignore[arg-type]  # attempts is an int there
-        most = self._connections
-        self._client = Client(limits=limits) if most is None else Client(connections=most, limits=limits)
+        offline = config.offline if self._offline is None else self._offline
+        self._client = cast("Client", _ClientLater(config.connections, config.limits, offline=offline))
         self._repository: Repository = open_repository(settings, self._client)
-        self._index: Index | None = None
+        is_own = self._cache_dir is not None and settings.kind != "local"
+        kept = self._folder if is_own else config.index_folder(settings.name)
+        self._current = CurrentIndex(self._repository, kept, max_age=config.index_max_age, offline=offline)
         if config.remark:
-            _log.warning("%s", config.remark)
+            log.warning("%s", config.remark)
 
     def __repr__(self) -> str:
         return f"<One: {self._repository.kind} repository '{self._repository.name}' at {self._repository.address}>"
@@ -100,35 +94,29 @@ class Asking:
     # Asking
 
     def refresh(self) -> Index:
-        """Bring the index up to date and return it.
+        """Ask the repository for its index, however new the one that is here, and return it.
 
-        When the repository cannot be reached, the index of the last time answers, with a warning that says its age.
+        Without this the repository is asked where the last answer is older than ten minutes (``index_max_age`` in the
+        configuration), and of a local folder each time. When it cannot be reached, the index of the last time answers,
+        with a warning that says its age.
 
         Raises
         ------
         Unreachable, RateLimited
             If the repository cannot be reached and there is no index of an earlier time.
         """
-        try:
-            index = self._repository.refresh()
-        except (Unreachable, RateLimited) as error:
-            index = self._cached_index(error)
-        else:
-            self._cache_index(index)
-            for remark in index.remarks[:5]:
-                _log.warning("%s", remark)
-            if len(index.remarks) > 5:
-                _log.warning("and %d more remarks on the index of '%s'", len(index.remarks) - 5, self._repository.name)
-        self._index = index
-        return index
+        return self._current.get(refresh=True)
 
     def search(
         self,
         datasets: str | Iterable[str] | None = None,
         *,
+        any_of: str | Iterable[str] | None = None,
+        without: str | Iterable[str] | None = None,
         lab: object = None,
         subject: object = None,
         date: object = None,
+        date_range: object = None,
         number: object = None,
         collection: str | None = None,
         revision: str | None = None,
@@ -143,8 +131,17 @@ class Asking:
         datasets : str or iterable of str, optional
             Objects (``"spikes"``), dataset types (``"spikes.times"``) or file names, each with ``*`` for any text;
             a session must have every one of them. By default every session is returned.
-        lab, subject, date : str or sequence of str, optional
+        any_of : str or iterable of str, optional
+            The same, and a session must have one of these at least.
+        without : str or iterable of str, optional
+            The same, and a session must have none of these.
+        lab, subject : str or sequence of str, optional
             Whole values, with ``*`` for any text; of a sequence, any.
+        date : str, datetime.date or sequence, optional
+            ``"2016-12-14"``, or a text with ``*`` such as ``"2016-12-*"``; of a sequence, any.
+        date_range : pair, optional
+            First and last day, both included: ``("2016-12-14", "2016-12-20")``. A text may be a month or a year, all
+            of which is meant; None is open: ``("2019-01", None)``.
         number : int, str or sequence, optional
             Number of the session on its day; 1 and ``"001"`` are the same.
         collection, revision, namespace, timescale, extension : str, optional
@@ -153,25 +150,73 @@ class Asking:
         Returns
         -------
         list of str
-            Sessions, ``lab/Subjects/subject/date/number``, sorted.
+            Sessions, ``lab/Subjects/subject/date/number``, sorted. Where nothing is found because a name occurs
+            nowhere, a warning says so, with the nearest names that do.
 
         Raises
         ------
         AlfError
-            If a pattern is empty or not a pattern.
+            If a pattern is empty or not a pattern, or a date is none.
 
         Examples
         --------
         >>> from onelight import One
-        >>> One("local").search(["spikes.times", "trials"], subject="Cori", number=1)
+        >>> One("local").search(["spikes.times", "trials"], subject="Cori", date_range=("2016-12", None))
         []
         """
-        texts = [datasets] if isinstance(datasets, str) else list(datasets or ())
-        query = Query(None, collection, revision, namespace, timescale, extension)
-        queries = [replace(query, pattern=Pattern(text)) for text in texts]
-        if not queries and query != Query():
-            queries = [query]
-        return self._the_index().search(queries, lab=lab, subject=subject, date=date, number=number)
+        asked = _asked(
+            datasets,
+            any_of=any_of,
+            without=without,
+            lab=lab,
+            subject=subject,
+            date=date,
+            date_range=date_range,
+            number=number,
+            collection=collection,
+            revision=revision,
+            namespace=namespace,
+            timescale=timescale,
+            extension=extension,
+        )
+        return self._current.ask(asked.answer)
+
+    def totals(
+        self, by: str = "subject", datasets: str | Iterable[str] | None = None, **filters: Any
+    ) -> builtins.list[Total]:
+        """Return how many sessions, datasets and bytes there are, of the sessions that :meth:`search` would return.
+
+        Parameters
+        ----------
+        by : str
+            ``"subject"``, ``"object"`` or ``"session"``: a total of each.
+        datasets, **filters : optional
+            As for :meth:`search`. They choose sessions; all files of these are counted.
+
+        Returns
+        -------
+        list of Total
+            ``(name, sessions, datasets, size)``, sorted by name; a size of None where the repository does not state
+            that of every file. ``pandas.DataFrame(one.totals("session"))`` makes a table of it.
+
+        Raises
+        ------
+        AlfError
+            If ``by`` is something else, and as for :meth:`search`.
+
+        Examples
+        --------
+        >>> from onelight import One
+        >>> One("local").totals("object")
+        []
+        """
+        ways = {"subject": Index.by_subject, "object": Index.by_object, "session": Index.by_session}
+        if by not in ways:
+            raise AlfError(f"totals by {by!r} are not made", hint=f"Choose one of {', '.join(map(repr, ways))}")
+        if datasets is None and not filters:
+            return self._current.ask(ways[by])
+        asked = _asked(datasets, **filters)
+        return self._current.ask(lambda index: ways[by](index, asked.answer(index)))
 
     def search_terms(self) -> Terms:
         """Return what can be searched for.
@@ -181,7 +226,7 @@ class Asking:
         Terms
             ``(lab, subject, date, number, dataset_types)``, each a sorted list of str.
         """
-        return self._the_index().terms()
+        return self._current.ask(Index.terms)
 
     def list(self, session: str) -> builtins.list[str]:
         """Return the dataset types of a session.
@@ -247,94 +292,79 @@ class Asking:
         """Return what is asked for, in every revision or in the newest of those that may answer."""
         if not isinstance(session, str):
             raise AlfError(f"{session!r} is not a session", hint="Give it as text, as search returns it")
-        index = self._the_index()
-        found = index.find_session(Session.parse(session))
-        if found is None:
-            raise SessionNotFound(
-                f"the repository '{self._repository.name}' has no session {session}", hint=_suggest(session, index)
-            )
+        parsed = Session.parse(session)
         query = replace(query, pattern=Pattern(dataset)) if dataset is not None else query
-        entries = index.select(found, query)
-        if not entries and query != Query():
-            raise _not_found(query, found, index.select(found))
+
+        def question(index: Index) -> builtins.list[Entry]:
+            found = index.find_session(parsed)
+            if found is None:
+                raise SessionNotFound(
+                    f"the repository '{self._repository.name}' has no session {session}",
+                    hint=nearest_session(parsed, index),
+                )
+            entries = index.select(found, query)
+            if not entries and query != Query():
+                raise not_found(query, found, index.select(found))
+            return entries
+
+        try:
+            entries = self._current.ask(question)
+        except NotFound:
+            if not self._current.may_be_old:
+                raise
+            self._current.get(refresh=True)
+            entries = self._current.ask(question)
+        entries = self._repository.look(entries)
         if every:
             return entries
         by_path = {entry.below: entry for entry in entries}
         return [by_path[path] for path in sorted(newest(by_path, query.revision))]
 
-    def _the_index(self) -> Index:
-        return self._index if self._index is not None else self.refresh()
+    def _select(self, session: str, query: Query | None = None) -> builtins.list[Entry]:
+        """Return the files of a session, or some of them, as the index has them; none if there is no such session."""
+        return self._current.ask(lambda index: index.select(session, query))
 
     def _most(self, parallel: int | None) -> int | None:
         """Return the most connections to one host: what is asked for, else what the configuration says, if anything."""
         return parallel if parallel is not None else self._connections
 
-    def _cache_index(self, index: Index) -> None:
-        if self._repository.kind == "local":
-            return
-        temporary = self._folder / f"{CACHED_INDEX}.{secrets.token_hex(4)}"
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with temporary.open("xb") as stream:
-                write_table(index, stream)
-            temporary.replace(self._folder / CACHED_INDEX)
-        except OSError as error:
-            # Reading works without it; only the next time without a network will not.
-            _log.info("the index could not be kept for later: %s", error)
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
 
-    def _cached_index(self, error: RepositoryError) -> Index:
-        index = last_index(self._folder)
-        if index is None:
-            raise error from None
-        age = time.time() - (self._folder / CACHED_INDEX).stat().st_mtime
-        _log.warning("%s; answering from the index of %s ago", error.message, _duration(age))
-        return index
-
-
-def last_index(folder: Path) -> Index | None:
-    """Return the index of a repository as it was when it was last asked for, kept in its data folder; None if none."""
-    try:
-        with (folder / CACHED_INDEX).open("rb") as stream:
-            return read_table(stream)
-    except (OSError, ValueError):
-        return None
+def _asked(
+    datasets: str | Iterable[str] | None,
+    *,
+    any_of: str | Iterable[str] | None = None,
+    without: str | Iterable[str] | None = None,
+    collection: str | None = None,
+    revision: str | None = None,
+    namespace: str | None = None,
+    timescale: str | None = None,
+    extension: str | None = None,
+    lab: object = None,
+    subject: object = None,
+    date: object = None,
+    date_range: object = None,
+    number: object = None,
+) -> Asked:
+    """Return what :meth:`Asking.search` was asked for."""
+    query = Query(None, collection, revision, namespace, timescale, extension)
+    filters = {"lab": lab, "subject": subject, "date": date, "date_range": date_range, "number": number}
+    return Asked.of(query, datasets, any_of, without, filters)
 
 
-def _suggest(session: str, index: Index) -> str:
-    near = difflib.get_close_matches(session, index.sessions, 3)
-    return f"Did you mean {' or '.join(near)}?" if near else "`onelight search` lists the sessions that are there"
+class _ClientLater:
+    """Makes the client when something is first wanted of it: that takes time, and an index on the disk needs none."""
 
+    def __init__(self, connections: int | None, limits: dict[str, float], *, offline: bool) -> None:
+        self._how = (connections, limits, offline)
+        self._lock = threading.Lock()
+        self._client: Client | None = None
 
-def _not_found(query: Query, session: str, entries: Sequence[Entry]) -> NotFound:
-    """Say that a session has nothing of the kind, and what it has that is nearest."""
-    datasets = [entry.dataset for entry in entries if entry.dataset]
-    parts = {name: getattr(query, name) for name in ("collection", "revision", "namespace", "timescale", "extension")}
-    where = "".join(f" with {name}={value!r}" for name, value in parts.items() if value is not None)
-    text = query.pattern.text if query.pattern is not None else ""
-    fitting = [dataset for dataset in datasets if query.pattern is None or query.pattern.matches(str(dataset))]
-    if fitting and where:  # the pattern is right, a part is not: say what that part can be
-        has = {
-            name: sorted({getattr(dataset, name) for dataset in fitting}) for name in parts if parts[name] is not None
-        }
-        hint = "; ".join(f"{name} is one of: {', '.join(map(repr, values))}" for name, values in has.items())
-        if text and "." not in text.rpartition("/")[2]:
-            return ObjectNotFound(f"{session} has no object '{text}'{where}", hint=f"Of it, {hint}")
-        what = f" '{text}'" if text else ""
-        return DatasetNotFound(f"{session} has no dataset{what}{where}", hint=f"Of it, {hint}")
-    if "." not in text.rpartition("/")[2]:
-        names = sorted({dataset.object for dataset in datasets})
-        near = difflib.get_close_matches(text, names, 1)
-        guess = f"Did you mean {near[0]}? " if near else ""
-        return ObjectNotFound(f"{session} has no object '{text}'{where}", hint=f"{guess}It has: {', '.join(names)}")
-    types = sorted({dataset.type for dataset in datasets})
-    near = difflib.get_close_matches(text, types, 3) or types
-    return DatasetNotFound(f"{session} has no dataset '{text}'{where}", hint=f"It has: {', '.join(near)}")
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            if self._client is None:
+                from onelight.client import Client, Limits
 
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(0, seconds):.0f} seconds"
+                connections, limits, offline = self._how
+                whole = Limits(**limits)  # type: ignore[arg-type]  # attempts is an int there
+                self._client = Client(connections=connections, limits=whole, offline=offline)
+        return getattr(self._client, name)

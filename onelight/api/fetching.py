@@ -5,11 +5,13 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from onelight.alf import Query, Session, printable
-from onelight.api.asking import Asking, last_index
+from onelight.api.asking import Asking
 from onelight.config import Config
+from onelight.current import last_index
 from onelight.errors import AlfError, DatasetNotFound
 from onelight.index import Entry, Index
 from onelight.transfer import (
@@ -93,13 +95,11 @@ class Fetching(Asking):
         output : Path or str, optional
             As for :meth:`download`.
         """
-        index = self._the_index()
         wanted: dict[str, Entry] = {}
         absent: dict[str, Outcome] = {}
         folder = self._target_folder(output)
         for path in paths:
-            entry = index.get(path)
-            entries = [entry] if entry is not None else self._entries_of_session(path, index)
+            entries = self._repository.look(self._current.ask(partial(_entries_of, path)))
             wanted.update((each.path, each) for each in entries)
             if not entries:
                 error = DatasetNotFound(
@@ -110,13 +110,6 @@ class Fetching(Asking):
         plan = self._plan(wanted.values(), output)
         plan.absent.extend(absent.values())
         return plan
-
-    def _entries_of_session(self, text: str, index: Index) -> builtins.list[Entry]:
-        try:
-            found = index.find_session(Session.parse(text))
-        except AlfError:
-            return []
-        return index.select(found) if found is not None else []
 
     def run_download(
         self, plan: DownloadPlan, *, parallel: int | None = None, progress: Progress | None = None
@@ -195,7 +188,7 @@ class Fetching(Asking):
 
     def survey(self) -> Survey:
         """Say what of this repository lies in its data folder, without reading a file or asking the repository."""
-        return survey(self._folder, self._ledger(self._folder), last_index(self._folder) or Index())
+        return survey(self._folder, self._ledger(self._folder), last_index(self._current.folder) or Index())
 
     def verify(self, *, progress: Progress | None = None) -> builtins.list[Checked]:
         """Read every file in the data folder again and compare it with the index of the last command.
@@ -203,21 +196,22 @@ class Fetching(Asking):
         Where there is no such index yet, the repository is asked for it. A file that is found damaged stays as it is;
         it is looked at anew when it is next downloaded.
         """
-        index = last_index(self._folder)
-        if index is None:
-            index = self._the_index()
-        return verify(self._folder, self._ledger(self._folder), index, progress=progress)
+        index = last_index(self._current.folder)
+        if index is not None:
+            return verify(self._folder, self._ledger(self._folder), index, progress=progress)
+        return self._current.ask(
+            lambda index: verify(self._folder, self._ledger(self._folder), index, progress=progress)
+        )
 
     def plan_repair(self, damaged: Iterable[Checked]) -> DownloadPlan:
         """Decide how files that were found damaged are fetched again; changes nothing.
 
         Each stays in its place until the right one is there.
         """
-        index = self._the_index()
         steps: builtins.list[Fetch | Keep] = []
         absent = []
         for checked in damaged:
-            entry = index.get(checked.path)
+            entry = self._current.ask(partial(Index.get, path=checked.path))
             if entry is not None:
                 steps.append(Fetch(entry, checked.target, checked.why))
                 continue
@@ -264,3 +258,15 @@ class Fetching(Asking):
         outcomes = self.run_download(plan, parallel=parallel)
         raise_failures(outcomes)
         return [outcome.target for outcome in outcomes]
+
+
+def _entries_of(text: str, index: Index) -> list[Entry]:
+    """Return the entry of a path, or those of a session."""
+    entry = index.get(text)
+    if entry is not None:
+        return [entry]
+    try:
+        found = index.find_session(Session.parse(text))
+    except AlfError:
+        return []
+    return index.select(found) if found is not None else []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import io
-import logging
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -40,6 +39,7 @@ from onelight.loading.objects import (
     without_explaining,
 )
 from onelight.loading.registry import translated
+from onelight.notes import log
 from onelight.route import Inline
 from onelight.threads import pool
 from onelight.transfer import Keep
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from onelight.loading.description import Description
     from onelight.loading.lazy import LazyArray
 
-_log = logging.getLogger("onelight")
 #: Attributes that hold rows of another object, under another name than the convention has for it.
 _POINTS_TO = {"peakChannel": "channels", "channel": "channels", "cluster": "clusters", "probe": "probes"}
 #: Elements; an array that is larger is not looked through only to say something about it.
@@ -284,7 +283,7 @@ class Loading(Fetching):
             except (UnsafeData, AmbiguousQuery, MissingExtra) as error:
                 if check == "raise":
                     raise
-                _log.warning("%s of %s is left out: %s", name, session, error)
+                log.warning("%s of %s is left out: %s", name, session, error)
                 continue
             self._tell_counting(place[name], bunch[name])
         return bunch
@@ -393,7 +392,7 @@ class Loading(Fetching):
             return open_array(file, Path(entry.path), **explaining)
         except NoRanges as error:
             file.close()
-            _log.warning("%s; the whole file is fetched", error.message)
+            log.warning("%s; the whole file is fetched", error.message)
             (path,) = self._run(self._plan([entry]))
             file = path.open("rb", buffering=0)
         except BaseException:
@@ -558,16 +557,15 @@ class Loading(Fetching):
         dataset = entry.dataset
         if dataset is None:
             return
-        index = self._the_index()
-        names = {other.dataset.object for other in index.select(entry.session) if other.dataset}
+        names = {other.dataset.object for other in self._select(entry.session) if other.dataset}
         for key, value in dict.items(bunch):
             other = _POINTS_TO.get(key, key)
             if other == dataset.object or other not in names or getattr(value, "size", _MANY) >= _MANY:
                 continue
-            files = index.select(entry.session, Query(Pattern(other), dataset.collection, extension="npy"))
+            files = self._select(entry.session, Query(Pattern(other), dataset.collection, extension="npy"))
             rows = next(filter(None, (_rows_here(self._place(file)) for file in files)), 0)
             if rows and counts_from_one(value, rows):
-                _log.warning(
+                log.warning(
                     "%s.%s counts from 1: it goes up to %d, and %s has %d rows; subtract 1 before using it as a row",
                     *(dataset.object, key, rows, other, rows),
                 )
@@ -590,7 +588,6 @@ class Loading(Fetching):
 
     def _explaining(self, entries: Iterable[Entry], revision: str | None) -> dict[Entry, builtins.list[Entry]]:
         """Return for each of some files those that are needed to read it, of no newer revision than this one."""
-        index = self._the_index()
         of_session: dict[str, dict[Dataset, Entry]] = {}
         found = {}
         for entry in entries:
@@ -598,7 +595,7 @@ class Loading(Fetching):
             if there is None:
                 there = of_session[entry.session] = {
                     other.dataset: other
-                    for other in index.select(entry.session)
+                    for other in self._select(entry.session)
                     if other.below.endswith((".json", ".ch"))
                     and other.dataset
                     and (revision is None or other.dataset.revision <= revision)

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import builtins
-import io
-import logging
-import secrets
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onelight.api.asking import Asking
+from onelight.config import default_folder
 from onelight.errors import AlfError, ReadOnlyRepository, RepositoryError
 from onelight.folder import Problem, Scan, scan
+from onelight.hashes import HASHES_NAME, Hashes
 from onelight.index import INDEX_NAME, Entry, Index, write_one_root
+from onelight.notes import log
 from onelight.repository import PublishableRepository, Room, WritableRepository
 from onelight.route import path_url
-from onelight.transfer import Conflict, Outcome, Progress, Put, Skip, hash_files, plan_upload, raise_failures
+from onelight.transfer import Conflict, Outcome, Progress, Put, Skip, plan_upload, raise_failures
 from onelight.transfer import upload as run_upload
 from onelight.transfer.upload import check_room
 
 PARALLEL = 8
-_log = logging.getLogger("onelight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,34 @@ class UploadPlan:
 class Sharing(Asking):
     """Uploads: what is not there yet is sent, then the index, and what is a draft can be published."""
 
-    def scan(self, root: Path | str) -> Scan:
-        """Look through a local folder and say what would be shared; see :func:`onelight.folder.scan`."""
-        return scan(Path(root).expanduser())
+    def scan(self, root: Path | str, *, md5: bool = False) -> Scan:
+        """Look through a local folder and say what would be shared.
+
+        Parameters
+        ----------
+        root : Path or str
+            Folder that holds ``LAB/Subjects/SUBJECT/YYYY-MM-DD/NUMBER/``.
+        md5 : bool
+            Read every file for its md5; one that was read before and not touched since is not read again.
+
+        Returns
+        -------
+        Scan
+            Datasets, with their md5 if it was asked for, and what is wrong with everything else.
+
+        Raises
+        ------
+        RepositoryNotFound
+            If there is no such folder.
+        RepositoryError
+            If a file cannot be read, or changed while it was read.
+        """
+        folder = Path(root).expanduser()
+        found = scan(folder)
+        if not md5:
+            return found
+        with Hashes(default_folder() / HASHES_NAME) as hashes:
+            return replace(found, index=Index(hashes.add(folder, found.index)))
 
     def plan_upload(self, root: Path | str, *, limit: int | None = None, allow_partial: bool = False) -> UploadPlan:
         """Decide what an upload would do; sends nothing.
@@ -78,8 +103,10 @@ class Sharing(Asking):
             raise _unfit(folder, found.problems)
         stored = repository.stored()
         for remark in stored.remarks:
-            _log.warning("%s", remark)
-        steps = plan_upload(found.index, folder, stored, hash_files(found.index, folder))
+            log.warning("%s", remark)
+        with Hashes(default_folder() / HASHES_NAME) as hashes:
+            md5s = {entry.path: entry.md5 or "" for entry in hashes.add(folder, found.index)}
+        steps = plan_upload(found.index, folder, stored, md5s)
         conflicts = [step for step in steps if isinstance(step, Conflict)]
         if conflicts:
             problems = [Problem(step.entry.path, step.why) for step in conflicts]
@@ -101,7 +128,7 @@ class Sharing(Asking):
             plan.steps, self._writable(), plan.stored, self._client, parallel=most, progress=progress
         )
         if index is not None:
-            self._index = None
+            self._current.expire()
             self._save_one_root(plan.root, index)
         return outcomes
 
@@ -188,9 +215,9 @@ class Sharing(Asking):
                 self._folder.mkdir(parents=True, exist_ok=True)
                 _write_index_file(kept, index)
             except OSError as error:
-                _log.warning("neither %s nor %s can be written (%s): no local %s", root, kept, error, INDEX_NAME)
+                log.warning("neither %s nor %s can be written (%s): no local %s", root, kept, error, INDEX_NAME)
             else:
-                _log.warning("%s cannot be written; %s is kept as %s instead", root, INDEX_NAME, kept)
+                log.warning("%s cannot be written; %s is kept as %s instead", root, INDEX_NAME, kept)
 
 
 def write_index(root: Path | str, *, base_url: str = "", allow_partial: bool = False) -> tuple[Path, Scan]:
@@ -234,11 +261,10 @@ def write_index(root: Path | str, *, base_url: str = "", allow_partial: bool = F
 
 
 def _write_index_file(target: Path, index: Index) -> None:
-    content = io.BytesIO()
-    write_one_root(index, content)
-    temporary = target.with_name(f"{INDEX_NAME}.{secrets.token_hex(4)}")
+    temporary = target.with_name(f"{INDEX_NAME}.{os.urandom(4).hex()}")
     try:
-        temporary.write_bytes(content.getvalue())
+        with temporary.open("xb") as stream:
+            write_one_root(index, stream)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,7 +1,8 @@
 """The ``onelight`` command: it parses, makes one call of the library, and prints.
 
 stdout is data, one item per line; stderr is talk. Commands do not catch: errors become exit codes and hints in one
-table (:mod:`onelight.cli.errors`).
+table (:mod:`onelight.cli.errors`). Another table, :data:`COMMANDS`, says where each command is, so that only the one
+that is typed is imported.
 """
 
 from __future__ import annotations
@@ -9,20 +10,46 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Any
+from collections.abc import Iterator, Mapping, MutableMapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from onelight.cli import cache, looking, places, reading, rehearsal, sharing, stopping
-from onelight.cli.errors import report
+from onelight.cli import stopping
 from onelight.version import __version__
 
-_GROUPS = {
-    "Use data": (reading.search, looking.list_, looking.describe, reading.download),
-    "Share data": (sharing.scan, sharing.upload, sharing.publish, sharing.index),
-    "Choose where": (places.repo, places.add_repo),
-    "Keep house": (cache.cache,),
-    "Rehearse": (rehearsal.demo, rehearsal.sandbox),
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+#: The commands by what they are for: name, module and function below ``onelight.cli``, and its own short help, which
+#: stands here as well so that ``--help`` need not import it. A new command is one line.
+COMMANDS = {
+    "Use data": {
+        "search": ("asking", "search", "Sessions, all or those that have some datasets."),
+        "summary": ("asking", "summary", "How much there is: sessions, datasets, bytes."),
+        "list": ("looking", "list_", "What a session holds."),
+        "describe": ("looking", "describe", "What files hold, from their headers alone."),
+        "download": ("reading", "download", "Fetch a session, or one object of it."),
+    },
+    "Share data": {
+        "scan": ("scanning", "scan", "What of a local folder would be shared."),
+        "upload": ("sharing", "upload", "Send a local folder to the current repository."),
+        "publish": ("sharing", "publish", "Make the current repository public, for ever."),
+        "index": ("sharing", "index", "Make a folder a repository for any web server."),
+    },
+    "Choose where": {
+        "repo": ("places", "repo", "The repositories; with a name, choose one."),
+        "add-repo": ("places", "add_repo", "Add a repository to the configuration."),
+    },
+    "Keep house": {
+        "cache": ("cache", "cache", "What was downloaded: where, how much, is it whole; tidy up."),
+        "completion": ("completion", "completion", "The script with which a shell completes commands."),
+    },
+    "Rehearse": {
+        "demo": ("rehearsal", "demo", "The whole way, on made-up data."),
+        "sandbox": ("rehearsal", "sandbox", "A figshare of your own, to rehearse with."),
+    },
 }
 # The first client had underscores in its names, and `clean_publish`; scripts that use them go on working.
 _ALIASES = {"add_repo": "add-repo", "clean_publish": "publish"}
@@ -32,11 +59,51 @@ class _ReaderHasEnough(Exception):
     """The other end of stdout is closed, as in ``onelight search | head``."""
 
 
+class _Imported(MutableMapping[str, click.Command]):
+    """Commands by name, each imported when it is asked for.
+
+    Parameters
+    ----------
+    places : mapping
+        Name → module and function below ``onelight.cli``.
+    """
+
+    def __init__(self, places: Mapping[str, tuple[str, str]]) -> None:
+        self._places: dict[str, tuple[str, str] | click.Command] = dict(places)
+
+    def __getitem__(self, name: str) -> click.Command:
+        found = self._places[name]
+        if isinstance(found, tuple):
+            module, function = found
+            self._places[name] = found = getattr(import_module(f"onelight.cli.{module}"), function)
+        return found
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._places[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._places[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
 class _Commands(click.Group):
     """The commands by what they are for, with old names understood."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin so; no command is imported for its words."""
+        from click.shell_completion import CompletionItem
+
+        rows = {name: row[2] for commands in COMMANDS.values() for name, row in commands.items()}
+        found = [CompletionItem(name, help=words) for name, words in rows.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -45,9 +112,9 @@ class _Commands(click.Group):
             raise _ReaderHasEnough from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
-        for title, commands in _GROUPS.items():
+        for title, commands in COMMANDS.items():
             with formatter.section(title):
-                formatter.write_dl([(str(command.name), command.get_short_help_str(80)) for command in commands])
+                formatter.write_dl([(name, short_help) for name, (_, _, short_help) in commands.items()])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         with formatter.section("Exit codes"):
@@ -61,6 +128,8 @@ class _Commands(click.Group):
                     ("ONELIGHT_CONFIG_DIR", "folder of configuration and data, instead of ~/.one"),
                     ("ONELIGHT_REPO", "current repository"),
                     ("FIGSHARE_TOKEN", "token of figshare repositories"),
+                    ("ONELIGHT_OFFLINE", "never use the network"),
+                    ("ONELIGHT_INDEX_MAX_AGE", "seconds for which an index is not asked for again"),
                     ("ONELIGHT_CONNECTIONS", "most connections to one host"),
                     ("ONELIGHT_CONNECT_TIMEOUT", "seconds to wait for a connection"),
                     ("ONELIGHT_IDLE_TIMEOUT", "seconds of (nearly) nothing after which a connection is lost"),
@@ -74,7 +143,12 @@ class _Commands(click.Group):
             )
 
 
-@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    commands=_Imported({name: row[:2] for commands in COMMANDS.values() for name, row in commands.items()}),
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="onelight", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
@@ -94,11 +168,6 @@ def cli(ctx: click.Context) -> None:
         config = Config.load()
         click.echo(ctx.get_help())
         click.echo(f"\nConfiguration: {config.remark or config.path}", err=True)
-
-
-for _group in _GROUPS.values():
-    for _command in _group:
-        cli.add_command(_command)
 
 
 def main() -> None:
@@ -128,6 +197,10 @@ def _take_places() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command line with these arguments and return its exit code."""
+    if os.environ.get("_ONELIGHT_COMPLETE"):  # a shell asks what can come next
+        from onelight.cli.completion import answer
+
+        return answer(cli)
     try:
         code = cli.main(arguments, prog_name="onelight", standalone_mode=False)
         if sys.stdout is not None:
@@ -135,6 +208,8 @@ def run(arguments: list[str]) -> int:
     except (BrokenPipeError, _ReaderHasEnough):
         return 141  # what a shell shows for a program ended by SIGPIPE
     except BaseException as error:  # noqa: BLE001 - the one place where every error becomes words and a number
+        from onelight.cli.errors import report  # of no use to `--help`; every command has imported it
+
         return report(error, arguments)
     return code if isinstance(code, int) else 0
 

@@ -88,7 +88,7 @@ def list_(repository: str | None, as_json: bool) -> None:
 
 
 def _survey(settings: Settings, folder: Path, *, as_json: bool) -> Survey:
-    from onelight.api import last_index
+    from onelight.current import last_index
     from onelight.index import Index
     from onelight.transfer import Ledger
     from onelight.transfer.kept import survey

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from onelight.cli.output import (
+    Where,
+    asking_options,
+    completed,
     count,
     emit,
     parts_options,
-    repository_option,
+    prints_to_terminal,
     say,
     shared_options,
     size_text,
@@ -24,12 +26,12 @@ if TYPE_CHECKING:
 
 
 @click.command("list", short_help="What a session holds.")
-@click.argument("session")
-@click.argument("dataset", metavar="[DATASET]", required=False)
+@click.argument("session", shell_complete=completed("session"))
+@click.argument("dataset", metavar="[DATASET]", required=False, shell_complete=completed("dataset"))
 @parts_options
-@repository_option
+@asking_options
 @shared_options
-def list_(session: str, dataset: str | None, repository: str | None, as_json: bool, **parts: str | None) -> None:
+def list_(session: str, dataset: str | None, where: Where, as_json: bool, **parts: str | None) -> None:
     """Print the files of a session by collection, one per line: path, size, and, where they are here, type and shape.
 
     SESSION is lab/Subjects/subject/date/number, as search prints it. DATASET is an object (spikes), a dataset type
@@ -43,13 +45,13 @@ def list_(session: str, dataset: str | None, repository: str | None, as_json: bo
     """
     from onelight.api import One
 
-    one = One(repository)
+    one = where.open(One)
     entries = one.entries(session, dataset, **parts)
     here = one.describe_here(entries)
     if as_json:
         for entry in entries:
             emit(_row(entry, here.get(entry.below)), "", as_json=True)
-    elif sys.stdout is not None and sys.stdout.isatty():
+    elif prints_to_terminal():
         _print_groups(entries, here)
     else:
         for entry in entries:
@@ -61,12 +63,12 @@ def list_(session: str, dataset: str | None, repository: str | None, as_json: bo
 
 
 @click.command(short_help="What files hold, from their headers alone.")
-@click.argument("session")
-@click.argument("dataset", metavar="[DATASET]", required=False)
+@click.argument("session", shell_complete=completed("session"))
+@click.argument("dataset", metavar="[DATASET]", required=False, shell_complete=completed("dataset"))
 @parts_options
-@repository_option
+@asking_options
 @shared_options
-def describe(session: str, dataset: str | None, repository: str | None, as_json: bool, **parts: str | None) -> int:
+def describe(session: str, dataset: str | None, where: Where, as_json: bool, **parts: str | None) -> int:
     """Say what the files of a session hold: size, type, shape, columns, duration, units and meaning.
 
     DATASET is an object (spikes), a dataset type (spikes.times) or a file name; without it, every file is described. Of
@@ -81,7 +83,7 @@ def describe(session: str, dataset: str | None, repository: str | None, as_json:
     from onelight.loading.description import as_json as plain
     from onelight.loading.description import as_rows
 
-    one = One(repository)
+    one = where.open(One)
     found = one.describe(session, dataset, **parts)
     for number, (path, description) in enumerate(found.items()):
         if as_json:

@@ -7,14 +7,23 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from onelight.cli.errors import exit_code, visible, without_secrets
+from onelight.notes import log
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from onelight.api.asking import Asking
     from onelight.transfer import Outcome
+
+_One = TypeVar("_One", bound="Asking")
+#: So many lines are written together: a write for each would take longer than the search.
+_MOST_LINES = 2000
 
 
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,15 +33,79 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--debug", is_flag=True, help="Show where an error came from.")
     @functools.wraps(command)
     def wrapped(*args: Any, debug: bool, **kwargs: Any) -> Any:  # noqa: ARG001 - read by the table of errors
-        _show_warnings()
+        log.show_with(_show_warnings)
         return command(*args, **kwargs)
 
     return wrapped
 
 
+def completed(what: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Return the function with which a shell completes a parameter; :mod:`onelight.cli.completion` has the words."""
+
+    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 - click's
+        from onelight.cli.completion import candidates
+
+        return candidates(what, ctx, incomplete)
+
+    return complete
+
+
 repository_option = click.option(
-    "-R", "--repository", metavar="NAME", help="Repository to use, instead of the current one."
+    "-R",
+    "--repository",
+    metavar="NAME",
+    help="Repository to use, instead of the current one.",
+    shell_complete=completed("repository"),
 )
+
+
+class Where(NamedTuple):
+    """Which repository is asked, and whether it is asked for its index.
+
+    Parameters
+    ----------
+    repository : str or None
+        Its name; None for the current one.
+    refresh, offline : bool
+        Ask it however new the index is that is here; never use the network.
+    """
+
+    repository: str | None
+    refresh: bool
+    offline: bool
+
+    def open(self, kind: type[_One]) -> _One:
+        """Return the repository as one of these: an Asking, or what is built on it."""
+        one = kind(self.repository, offline=self.offline or None)
+        if self.refresh:
+            from onelight.config import Config
+
+            if Config.load().offline and one.repository.kind != "local":
+                say("note: ONELIGHT_OFFLINE is set, which wins over --refresh")
+            one.refresh()
+        return one
+
+    def words(self) -> list[str]:
+        """Return the options that say this, for a command that goes on: an index was refreshed once, and is new."""
+        return (["-R", self.repository] if self.repository else []) + (["--offline"] if self.offline else [])
+
+
+def asking_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``-R``, ``--refresh`` and ``--offline``; it gets them as one :class:`Where`."""
+
+    @repository_option
+    @click.option("--refresh", is_flag=True, help="Ask for the index now; without it, if it is older than ten minutes.")
+    @click.option("--offline", is_flag=True, help="Never use the network: what is on this computer answers.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, repository: str | None, refresh: bool, offline: bool, **kwargs: Any) -> Any:
+        if refresh and offline:
+            msg = "--refresh asks the repository, and --offline forbids it; give one of the two"
+            raise click.UsageError(msg)
+        return command(*args, where=Where(repository, refresh, offline), **kwargs)
+
+    return wrapped
+
+
 jobs_option = click.option(
     "-j",
     "--jobs",
@@ -52,7 +125,8 @@ def parts_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--extension": "Only files of this form, such as npy.",
     }
     for name, words in reversed(options.items()):
-        command = click.option(name, metavar="TEXT", help=words)(command)
+        complete = completed("collection") if name == "--collection" else None
+        command = click.option(name, metavar="TEXT", help=words, shell_complete=complete)(command)
     return command
 
 
@@ -62,9 +136,22 @@ def emit(row: dict[str, Any], text: str, *, as_json: bool) -> None:
         import json
 
         text = json.dumps(row)
-    elif sys.stdout is not None and sys.stdout.isatty():
+    elif prints_to_terminal():
         text = visible(text)
     click.echo(text)
+
+
+def emit_lines(lines: Iterable[str]) -> None:
+    """Print many items of the result, as :func:`emit` would, in blocks."""
+    rest = iter(lines)
+    is_terminal = prints_to_terminal()
+    while block := list(islice(rest, _MOST_LINES)):
+        click.echo("\n".join(map(visible, block) if is_terminal else block))
+
+
+def prints_to_terminal() -> bool:
+    """Tell whether a person reads stdout."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def say(text: str) -> None:
@@ -159,12 +246,17 @@ def tell_failures(outcomes: Sequence[Outcome]) -> None:
 
 
 def _show_warnings() -> None:
-    """Show the library's warnings as notes."""
+    """Show the library's warnings as notes, each once: a command may ask the same question twice."""
     import logging
+
+    said: set[str] = set()
 
     class Notes(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            say(f"note: {record.getMessage()}")
+            text = record.getMessage()
+            if text not in said:
+                said.add(text)
+                say(f"note: {text}")
 
     logger = logging.getLogger("onelight")
     logger.handlers = [Notes(logging.WARNING)]

@@ -1,4 +1,4 @@
-"""Commands that find and fetch data: search, download."""
+"""The command that fetches data: download."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from onelight.cli.output import (
+    Where,
+    asking_options,
+    completed,
     count,
     emit,
     jobs_option,
     outcome_row,
     parts_options,
-    repository_option,
     run_exit_code,
     say,
     say_command,
@@ -26,70 +28,25 @@ from onelight.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from onelight.api import DownloadPlan, One
+    from onelight.api import DownloadPlan
     from onelight.cli.runs import Run
     from onelight.transfer import Outcome
 
 
-@click.command(short_help="Sessions, all or those that have some datasets.")
-@click.argument("datasets", metavar="[DATASET]...", nargs=-1)
-@click.option("--lab", multiple=True, help="Whole name, * for any text; may be given several times.")
-@click.option("--subject", multiple=True, help="The same for the subject.")
-@click.option("--date", multiple=True, metavar="YYYY-MM-DD", help="The same for the date, such as '2016-12-*'.")
-@click.option("--number", multiple=True, help="Number of the session on its day; 1 and 001 are the same.")
-@parts_options
-@repository_option
-@shared_options
-def search(
-    datasets: tuple[str, ...],
-    lab: tuple[str, ...],
-    subject: tuple[str, ...],
-    date: tuple[str, ...],
-    number: tuple[str, ...],
-    repository: str | None,
-    as_json: bool,
-    **parts: str | None,
-) -> None:
-    """Print the sessions of the current repository, one per line.
-
-    A DATASET is an object (spikes), a dataset type (spikes.times) or a file name (spikes.times.npy), each with * for
-    any text. A session must have all that are given, each in the collection, revision and so on that is asked for.
-
-    \b
-    Examples:
-      onelight search
-      onelight search spikes.times spikes.clusters
-      onelight search trials --subject 'Co*' --date 2016-12-14
-    """
-    from onelight.api import One
-
-    one = One(repository)
-    found = one.search(
-        datasets, lab=lab or None, subject=subject or None, date=date or None, number=number or None, **parts
-    )
-    for session in found:
-        emit({"session": session}, session, as_json=as_json)
-    say(f"{count(len(found), 'session')} in '{one.repository.name}' ({one.repository.address})")
-    if not found:
-        _say_what_there_is(one)
-
-
-def _say_what_there_is(one: One) -> None:
-    terms = one.search_terms()
-    objects = sorted({name.partition(".")[0] for name in terms.dataset_types})
-    if objects:
-        say(f"It has the objects {', '.join(objects)}; the subjects {', '.join(terms.subject)}")
-
-
 @click.command(short_help="Fetch a session, or one object of it.")
-@click.argument("session", required=False)
-@click.argument("dataset", metavar="[OBJECT]", required=False)
-@click.option("--from-file", metavar="FILE", help="Fetch what this list names, one path or session a line; - is stdin.")
+@click.argument("session", required=False, shell_complete=completed("session"))
+@click.argument("dataset", metavar="[OBJECT]", required=False, shell_complete=completed("dataset"))
+@click.option(
+    "--from-file",
+    metavar="FILE",
+    help="Fetch what this list names, one path or session a line; - is stdin.",
+    shell_complete=completed("file"),
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be fetched, why, and what there is room for.")
 @click.option("--output", metavar="DIR", type=click.Path(path_type=Path), help="Folder for the data.")
 @parts_options
 @jobs_option
-@repository_option
+@asking_options
 @shared_options
 def download(
     session: str | None,
@@ -98,7 +55,7 @@ def download(
     dry_run: bool,
     output: Path | None,
     jobs: int | None,
-    repository: str | None,
+    where: Where,
     as_json: bool,
     **parts: str | None,
 ) -> int:
@@ -108,6 +65,7 @@ def download(
     Of an object comes the newest revision of each dataset; a whole session comes with all of them.
     Every file is compared with the size and md5 that the repository states before it gets its name. What is there
     already is kept; an interrupted download, run again, continues. Ctrl-C ends it in good order, twice at once.
+    With --offline what is not here is an error.
 
     What failed is written to a list, and the last line says the command that fetches only that.
 
@@ -126,7 +84,7 @@ def download(
     if from_file is not None and any(value is not None for value in parts.values()):
         msg = "a list names its files: --collection and the like do not go with --from-file"
         raise click.UsageError(msg)
-    one = One(repository)
+    one = where.open(One)
     if from_file is not None:
         plan = one.plan_paths(read_list(from_file), output=output)
     else:
@@ -141,8 +99,7 @@ def download(
     command = ["onelight", "download", *([session] if session else []), *([dataset] if dataset else [])]
     command += ["--output", str(output)] if output else []
     command += [word for name, value in parts.items() if value is not None for word in (f"--{name}", value)]
-    command += ["-R", repository] if repository else []
-    next_ = again.command(command)
+    next_ = again.command(command + where.words())
     ran.tell("fetched")
     _tell_how_sure(ran.outcomes)
     if as_json:

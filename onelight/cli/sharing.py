@@ -1,4 +1,4 @@
-"""Commands that share data: scan, upload, publish, index."""
+"""Commands that share data: upload, publish, index."""
 
 from __future__ import annotations
 
@@ -20,66 +20,15 @@ from onelight.cli.output import (
     size_text,
     tell_failures,
 )
+from onelight.cli.scanning import scan, tell_problems
 
 if TYPE_CHECKING:
     from onelight.api import UploadPlan
-    from onelight.folder import Scan
+
+__all__ = ["index", "publish", "scan", "upload"]
 
 _ROOT = click.argument("root", type=click.Path(path_type=Path))
-_MOST_NOTES = 20
 _PARTIAL = click.option("--allow-partial", is_flag=True, help="Leave out what is not ALF instead of refusing.")
-
-
-@click.command(short_help="What of a local folder would be shared.")
-@_ROOT
-@click.option("--sessions-only", is_flag=True, help="Print sessions instead of files.")
-@shared_options
-def scan(root: Path, sessions_only: bool, as_json: bool) -> int:
-    """Print every dataset below ROOT, one per line; say on stderr what is not ALF, why, and what the right form is.
-
-    ROOT is the folder that holds LAB/Subjects/SUBJECT/YYYY-MM-DD/NUMBER/. Nothing is changed, nothing is sent. The
-    exit code is 1 if something in the folder could not be shared. Names that are shared and that other programs may
-    not read are noted with the nearest right name; --json has all of them.
-
-    \b
-    Example:
-      onelight scan /path/to/dataroot
-    """
-    from onelight.folder import scan as look_through
-
-    found = look_through(root.expanduser())
-    if sessions_only:
-        for session in found.sessions:
-            emit({"session": session}, session, as_json=as_json)
-    else:
-        for entry in found.index:
-            emit({"path": entry.path, "session": entry.session, "bytes": entry.size}, entry.path, as_json=as_json)
-    _tell_problems(found, as_json=as_json)
-    _tell_remarks(found, as_json=as_json)
-    say(
-        f"{count(len(found.sessions), 'session')}, {count(len(found.index), 'dataset')}, {size_text(found.size)}"
-        + (f"; {count(found.ignored, 'hidden or system file')} left out" if found.ignored else "")
-    )
-    return 1 if found.problems else 0
-
-
-def _tell_problems(found: Scan, *, as_json: bool) -> None:
-    for problem in found.problems:
-        if as_json:
-            row = {"status": "error", "path": problem.path, "message": problem.reason, "files": problem.files}
-            emit(row, "", as_json=True)
-        say(f"not ALF: {problem}")
-
-
-def _tell_remarks(found: Scan, *, as_json: bool) -> None:
-    for number, remark in enumerate(found.remarks):
-        if as_json:
-            row = {"status": "note", "path": remark.path, "message": remark.reason, "files": remark.files}
-            emit(row, "", as_json=True)
-        if number < _MOST_NOTES:
-            say(f"note: {remark}")
-    if len(found.remarks) > _MOST_NOTES:
-        say(f"note: and {len(found.remarks) - _MOST_NOTES:,} more")
 
 
 @click.command(short_help="Send a local folder to the current repository.")
@@ -121,7 +70,7 @@ def upload(
 
     one = One(repository)
     plan = one.plan_upload(root, limit=limit, allow_partial=allow_partial)
-    _tell_problems(plan.scan, as_json=as_json)
+    tell_problems(plan.scan.problems, as_json=as_json)
     _tell_plan(plan, dry_run=dry_run)
     if dry_run:
         for step in plan.puts:
@@ -226,7 +175,7 @@ def index(root: Path, base_url: str, allow_partial: bool, as_json: bool) -> None
     from onelight.api import write_index
 
     target, found = write_index(root, base_url=base_url, allow_partial=allow_partial)
-    _tell_problems(found, as_json=as_json)
+    tell_problems(found.problems, as_json=as_json)
     row = {"action": "index", "file": str(target), "sessions": len(found.sessions), "datasets": len(found.index)}
     emit(row, str(target), as_json=as_json)
     say(f"{count(len(found.sessions), 'session')}, {count(len(found.index), 'dataset')}, {size_text(found.size)}")

@@ -5,24 +5,29 @@ Callers are plain synchronous Python in any thread: :meth:`Client.request` for a
 
 What is decided here and nowhere else: time-outs, retries and ``Retry-After``, redirects (followed here, hop by hop,
 never from https to http), and which origin may see which credential (:class:`onelight.route.Credential`).
+
+The engine, and libcurl with it, is imported with the first request: most commands make a client, and many of them
+answer from what is on the disk.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import IO
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from onelight.client.answers import (
     PASSING,
     Challenged,
+    NoConnection,
+    Offline,
     Response,
+    Untrusted,
     Walled,
     raise_for_status,
     raise_for_want_of_data,
@@ -30,11 +35,13 @@ from onelight.client.answers import (
     retry_after,
     server_message,
 )
-from onelight.client.engine import Engine, NoConnection, Untrusted
 from onelight.client.job import Feed, FilePart, Job, Limits, Pipe, Sink, interrupted
 from onelight.errors import OneError, RateLimited, TransferError, Unreachable, UnsafeData
 from onelight.route import Credential, Route, check_url, origin_of, redact
 from onelight.version import __version__
+
+if TYPE_CHECKING:
+    from onelight.client.engine import Engine
 
 __all__ = [
     "PASSING",
@@ -58,8 +65,7 @@ USER_AGENT = f"onelight/{__version__}"
 MAX_REDIRECTS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A small answer that is wanted, for :meth:`Client.gather`.
 
     Parameters
@@ -86,10 +92,13 @@ class Client:
         Connections to one host at a time; None adapts their number to what pays.
     limits : Limits
         Time-outs and retries.
+    offline : bool
+        Refuse every request.
     """
 
-    def __init__(self, *, connections: int | None = None, limits: Limits | None = None) -> None:
+    def __init__(self, *, connections: int | None = None, limits: Limits | None = None, offline: bool = False) -> None:
         self.limits = limits or Limits()
+        self._offline = offline
         self._connections = connections
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -196,7 +205,9 @@ class Client:
             As for :meth:`request`.
         """
         response = self._follow("GET", route, headers or {}, None, sink, until=until or self.deadline())
-        if response.status not in (200, 206) and not (response.status == 416 and headers):
+        asked = headers or {}
+        answers_it = {304: "If-None-Match" in asked or "If-Modified-Since" in asked, 416: "Range" in asked}
+        if response.status not in (200, 206) and not answers_it.get(response.status, False):
             raise_for_want_of_data(response)
         return response
 
@@ -254,13 +265,24 @@ class Client:
         job.follow = follow
         return job
 
-    def spool(self, route: Route, limit: int) -> tuple[IO[bytes], dict[str, str]]:
+    def spool(
+        self, route: Route, limit: int, conditions: Mapping[str, str] | None = None
+    ) -> tuple[IO[bytes] | None, dict[str, str]]:
         """Get the bytes of one address into a temporary file, repeating the request where that may help.
+
+        Parameters
+        ----------
+        route : Route
+            Where they are.
+        limit : int
+            More bytes than so many are refused.
+        conditions : mapping, optional
+            Headers such as ``If-None-Match``: the bytes are wanted only if they are others than before.
 
         Returns
         -------
-        binary file
-            At its beginning; the caller closes it.
+        binary file or None
+            At its beginning; the caller closes it. None where nothing has changed.
         dict
             Headers of the answer, with lower-case names.
         """
@@ -268,7 +290,7 @@ class Client:
         for attempt in range(1, self.limits.attempts + 1):
             sink = _Spool(limit)
             try:
-                response = self.stream(route, sink, until=until)
+                response = self.stream(route, sink, conditions, until=until)
             except (Unreachable, RateLimited) as error:
                 sink.stream.close()
                 if self.gives_up(error, attempt, until):
@@ -278,6 +300,9 @@ class Client:
                 sink.stream.close()
                 raise
             else:
+                if response.status == 304:
+                    sink.stream.close()
+                    return None, response.headers
                 sink.stream.seek(0)
                 return sink.stream, response.headers
         raise Unreachable(f"{redact(route.url)} was not asked", hint="Set the number of attempts to 1 or more")
@@ -287,7 +312,7 @@ class Client:
         if until is not None and time.monotonic() >= until:
             return True
         tries = min(3, self.limits.attempts) if isinstance(error, NoConnection) else self.limits.attempts
-        return attempt >= tries or isinstance(error, (Untrusted, Challenged))
+        return attempt >= tries or isinstance(error, (Untrusted, Challenged, Offline))
 
     def pause(self, error: OneError, attempt: int) -> None:
         """Wait before a request is sent again: as long as the server asks, else longer each time.
@@ -311,7 +336,7 @@ class Client:
         """
         if isinstance(error, RateLimited) and error.retry_after > self.limits.longest_wait:
             raise error
-        backoff = min(60.0, self.limits.pause * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        backoff = min(60.0, self.limits.pause * 2 ** (attempt - 1)) * _jitter(0.5, 1.0)
         asked = error.retry_after if isinstance(error, RateLimited) else 0.0
         return float(max(backoff, asked))
 
@@ -335,7 +360,7 @@ class Client:
                 retry_after=seconds,
             )
         if seconds > 0:
-            self.wait(seconds * random.uniform(1.0, 1.05))  # noqa: S311 - jitter
+            self.wait(seconds * _jitter(1.0, 1.05))
 
     def connect(self, connections: int | None) -> None:
         """Set the number of connections to one host at a time; None adapts it."""
@@ -406,11 +431,24 @@ class Client:
 
     def _running_engine(self) -> Engine:
         """Return the engine of this process; a forked child must not use its parent's connections."""
+        from onelight.client.engine import Engine
+
+        if self._offline:
+            raise Offline(
+                "the network is not to be used", hint="Leave out --offline, or unset ONELIGHT_OFFLINE, to fetch this"
+            )
         with self._lock:
             if self._engine is None or self._engine.pid != os.getpid() or not self._engine.is_alive():
                 self._engine = Engine(self._connections)
                 self._stop = weakref.finalize(self, self._engine.stop)
             return self._engine
+
+
+def _jitter(low: float, high: float) -> float:
+    """Return a random number in between, so that those who were refused together do not come back together."""
+    import random  # takes a millisecond, and requests are rarely repeated
+
+    return random.uniform(low, high)  # noqa: S311 - nothing secret
 
 
 def _following(response: Response, url: str, route: Route, method: str) -> str | None:
@@ -460,6 +498,8 @@ class _Spool:
         self._left = limit
 
     def begin(self, response: Response) -> None:
+        if response.status == 304:
+            return
         if response.status != 200:
             raise TransferError(f"{redact(response.url)} sends a part of its content, though all was asked for")
         if response.size is not None and response.size > self._left:

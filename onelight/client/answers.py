@@ -1,9 +1,8 @@
-"""What a server answers, and which error an answer is."""
+"""What a server answers, and which error an answer is, or the want of one."""
 
 from __future__ import annotations
 
 import contextlib
-import http
 import json
 import re
 import time
@@ -57,6 +56,18 @@ class Response:
         return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
+class NoConnection(Unreachable):
+    """The server was never reached, so that any request may be sent again."""
+
+
+class Untrusted(Unreachable):
+    """A server whose certificate does not hold: asking again does not help, and asking without is not done."""
+
+
+class Offline(Unreachable):
+    """Nobody was asked, because the user wants it so."""
+
+
 class Walled(AccessDenied):
     """A page that refuses, in place of words of the server's own: a firewall may have written it."""
 
@@ -105,6 +116,8 @@ def raise_for_want_of_data(response: Response) -> NoReturn:
 
 
 def _phrase(status: int) -> str:
+    import http  # takes a millisecond, and errors are rare
+
     try:
         return http.HTTPStatus(status).phrase
     except ValueError:

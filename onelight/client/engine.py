@@ -27,6 +27,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from onelight import threads
+from onelight.client.answers import NoConnection, Untrusted
 from onelight.client.budget import Budget
 from onelight.client.job import Feed, FilePart, Job, Limits, header_of, interrupted
 from onelight.errors import OneError, Unreachable, UnsafeData
@@ -40,14 +41,6 @@ _RESET = re.compile("reset|SYSCALL|unexpected eof", re.IGNORECASE)
 _PROXY_HINT = "Check the proxy that the environment names (http_proxy, https_proxy, no_proxy)"
 _CUT = {18, 52, 55, 56, 92}  # connections that were lost after they had been made
 _FLUSH = 0.005  # seconds for which bytes may wait for more of their kind
-
-
-class NoConnection(Unreachable):
-    """The server was never reached, so that any request may be sent again."""
-
-
-class Untrusted(Unreachable):
-    """A server whose certificate does not hold: asking again does not help, and asking without is not done."""
 
 
 class Engine:

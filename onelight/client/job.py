@@ -5,16 +5,18 @@ Everything here is called by the thread of the engine, but for :meth:`Pipe.pour`
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from onelight.client.answers import MAX_ERROR_BODY, Response
 from onelight.errors import Interrupted, TransferError, UnsafeData
 from onelight.route import redact
+
+if TYPE_CHECKING:
+    import queue
 
 MAX_BODY = 256 * 1024 * 1024
 PAUSE = 0x10000001  # CURL_WRITEFUNC_PAUSE of curl/curl.h
@@ -63,8 +65,7 @@ class Sink(Protocol):
         """Take the next bytes, in the blocks in which they came; raise to stop."""
 
 
-@dataclass(frozen=True, slots=True)
-class FilePart:
+class FilePart(NamedTuple):
     """Bytes of a file to be sent: from ``offset``, ``length`` of them.
 
     Parameters
@@ -91,6 +92,8 @@ class Pipe:
     """
 
     def __init__(self, most: int = 8 << 20) -> None:
+        import queue  # takes a millisecond, and a client that is asked nothing has no pipes
+
         self._items: queue.SimpleQueue[Response | list[bytes] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._most = most

@@ -8,11 +8,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, cast
 
-from onelight.client import Client
 from onelight.config import Settings
 from onelight.errors import ConfigError
 
 if TYPE_CHECKING:
+    from onelight.client import Client
     from onelight.repository import Repository
 
 #: The word in the configuration → module and class. Each class has ``from_settings(settings, client)``.

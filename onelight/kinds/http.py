@@ -6,15 +6,19 @@ column), and may lie elsewhere; user name and password go to the origin of ``bas
 
 from __future__ import annotations
 
-import base64
-from typing import ClassVar
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from onelight.client import Client
 from onelight.config import Settings
-from onelight.errors import ConfigError, NotFound, RateLimited, RepositoryError, RepositoryNotFound, Unreachable
-from onelight.index import INDEX_NAME, Entry, Index, read_one_root
+from onelight.errors import ConfigError, NotFound, RepositoryNotFound
+from onelight.index import INDEX_NAME, Entry, Index
 from onelight.repository import Repository
 from onelight.route import Credential, Inline, Route, Source, check_url, origin_of, path_url, redact
+
+if TYPE_CHECKING:
+    from onelight.client import Client
 
 # A million rows of 120 bytes are 120 MB (docs/benchmarks.md); this is room for ten.
 MAX_INDEX = 2 << 30
@@ -48,8 +52,9 @@ class HttpRepository(Repository):
         self._base_url = base_url.rstrip("/")
         self._client = client
         self._credential: Credential | None = None
-        self._known: tuple[str, Index] | None = None
         if login or password:
+            import base64  # takes a millisecond, and passwords are rare
+
             basic = base64.b64encode(f"{login}:{password}".encode()).decode()
             self._credential = Credential(origin_of(base_url), header=f"Basic {basic}")
 
@@ -64,35 +69,50 @@ class HttpRepository(Repository):
         """The address of the folder."""
         return redact(self._base_url)
 
-    def refresh(self) -> Index:
-        """Fetch ``.one_root``, unless the server says that it is still the one we have."""
-        url = path_url(self._base_url, INDEX_NAME)
+    @property
+    def identity(self) -> str:
+        """The address, and whether somebody signs in there: others may see something else."""
+        return super().identity + (" signed in" if self._credential else "")
+
+    def refresh(self, last: Index | None = None, *, path: Path | None = None) -> Index:
+        """Fetch ``.one_root``, unless the server says that it is still the one we have (RFC 9110, section 13)."""
+        from onelight.index import read_one_root  # what an answer from the disk does without
+
+        stamp = last.fact("stamp") if last is not None else ""
+        conditions = json.loads(stamp) if self.is_still(last, stamp) else {}
         try:
-            if self._known is not None and self._is_unchanged(url, self._known[0]):
-                return self._known[1]
-            spool, headers_seen = self._client.spool(Route(url, self._credential), MAX_INDEX)
+            spool, answered = self._client.spool(
+                Route(path_url(self._base_url, INDEX_NAME), self._credential), MAX_INDEX, conditions
+            )
         except NotFound as error:
             raise RepositoryNotFound(
                 f"there is no {INDEX_NAME} at {self.address}",
                 hint="Check base_url; whoever runs the server makes one with `onelight index FOLDER`",
             ) from error
+        if spool is None:  # which is answered to conditions only, and these are those of the last one
+            return cast("Index", last)
         with spool:
-            index = read_one_root(spool, base_url=self._base_url)
-        etag = headers_seen.get("etag")
-        self._known = (etag, index) if etag else None
-        return index
-
-    def _is_unchanged(self, url: str, etag: str) -> bool:
-        try:
-            answer = self._client.request("HEAD", url, credential=self._credential, headers={"If-None-Match": etag})
-        except (Unreachable, RateLimited):
-            raise
-        except RepositoryError:  # a server that takes no HEAD, as with signed addresses
-            return False
-        return answer.status == 304
+            return read_one_root(spool, base_url=self._base_url, path=path, facts=self.facts(_conditions(answered)))
 
     def source(self, entry: Entry) -> Source:
         """Return the address of an entry; the password is offered to its own origin only."""
         if entry.size == 0 and entry.url.startswith("data:"):
             return Inline()
         return (Route(entry.url, self._credential),)
+
+
+def _conditions(headers: Mapping[str, str]) -> str:
+    """Return the headers that ask for a newer version than this answer was, as text; empty if there is no way to ask.
+
+    A date alone says nothing of what happened later in the same second.
+    """
+    from email.utils import parsedate_to_datetime  # takes ten milliseconds, and is needed after a request only
+
+    if headers.get("etag"):
+        return json.dumps({"If-None-Match": headers["etag"]})
+    modified, now = headers.get("last-modified", ""), headers.get("date", "")
+    try:
+        is_settled = (parsedate_to_datetime(now) - parsedate_to_datetime(modified)).total_seconds() > 1
+    except (TypeError, ValueError):
+        return ""
+    return json.dumps({"If-Modified-Since": modified}) if is_settled else ""

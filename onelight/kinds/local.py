@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
 import os
-import secrets
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from onelight.alf import check_safe
-from onelight.checksum import BLOCK, md5_of
-from onelight.client import Client
-from onelight.config import Settings
+from onelight.config import Settings, default_folder
 from onelight.errors import ChecksumMismatch, NoSpace, OneError, RepositoryNotFound
-from onelight.folder import scan
+from onelight.folder import Walk, changed
 from onelight.index import INDEX_NAME, Entry, Index, write_one_root
 from onelight.repository import Room, WritableRepository
 from onelight.route import Source
+
+if TYPE_CHECKING:
+    from onelight.client import Client
 
 
 class LocalRepository(WritableRepository):
@@ -36,6 +33,7 @@ class LocalRepository(WritableRepository):
     """
 
     kind: ClassVar[str] = "local"
+    max_age: ClassVar[float | None] = 0.0  # to look costs little, and who works on a folder wants to see it at once
 
     def __init__(self, name: str, root: Path) -> None:
         super().__init__(name)
@@ -51,17 +49,31 @@ class LocalRepository(WritableRepository):
         """The folder."""
         return str(self.root)
 
-    def refresh(self) -> Index:
-        """Scan the folder."""
+    def refresh(self, last: Index | None = None, *, path: Path | None = None) -> Index:
+        """Scan the folder, unless no folder in it was changed since the last time."""
         if not self.root.is_dir():
             raise RepositoryNotFound(
                 f"the folder {self.root} of the repository '{self.name}' is not there",
                 hint=f"Create it, or point elsewhere: onelight add-repo {self.name} --local FOLDER",
             )
-        found = scan(self.root)
-        # An empty repository is not a fault: a new configuration begins with one.
-        remarks = [str(problem) for problem in found.problems if problem.path != "."]
-        return Index(found.index, remarks)
+        stamp = last.fact("stamp") if last is not None else ""
+        if self.is_still(last, stamp) and not changed(self.root, stamp.encode("latin-1")):
+            return last
+        walk = Walk(self.root)
+
+        def remarks() -> Iterator[str]:
+            """Say what was not used, when the walk has ended; that all is empty is how a new repository begins."""
+            yield from (str(problem) for problem in walk.problems if problem.path != ".")
+
+        return Index.build(walk, remarks(), path=path, facts=lambda: self.facts(walk.folders.decode("latin-1")))
+
+    def look(self, entries: list[Entry]) -> list[Entry]:
+        """Return those that are still there, with the sizes that they have now: a file may grow in its place."""
+        found = []
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                found.append(replace(entry, size=(self.root / entry.path).stat().st_size))
+        return found
 
     def source(self, entry: Entry) -> Source:
         """Return the file itself."""
@@ -69,24 +81,33 @@ class LocalRepository(WritableRepository):
         return self.root / entry.path
 
     def stored(self) -> Index:
-        """Scan the folder and read every file for its md5."""
+        """Scan the folder, and read what was not read before for its md5."""
         if not self.root.is_dir():
             return Index()
-        return Index(replace(entry, md5=md5_of(self.root / entry.path)) for entry in scan(self.root).index)
+        from onelight.hashes import HASHES_NAME, Hashes  # processes and their pipes, which only an upload needs
+
+        with Hashes(default_folder() / HASHES_NAME) as hashes:
+            return Index(hashes.add(self.root, Walk(self.root)))
 
     def room(self) -> Room:
         """Ask the disk."""
+        import shutil  # brings all kinds of archives with it
+
         existing = next(folder for folder in (self.root, *self.root.parents) if folder.is_dir())
         return Room(bytes_left=shutil.disk_usage(existing).free)
 
     def put(self, entry: Entry, path: Path, progress: Callable[[int], None]) -> Entry:
         """Copy a file to its place: beside it first, compared, then renamed."""
+        import hashlib  # takes five milliseconds, as does what follows
+
+        from onelight.checksum import BLOCK, md5_of
+
         check_safe(entry.path)
         target = self.root / entry.path
         if target.is_file() and target.stat().st_size == entry.size and md5_of(target) == entry.md5:
             return replace(entry, url="")
         md5 = hashlib.md5()
-        temporary = target.with_name(f".{secrets.token_hex(8)}.part")
+        temporary = target.with_name(f".{os.urandom(8).hex()}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with path.open("rb") as reader, temporary.open("xb") as writer:
@@ -119,18 +140,22 @@ class LocalRepository(WritableRepository):
 
     def write_index(self, index: Index) -> bool:
         """Write ``.one_root`` with one column: a folder may be moved, and is served from anywhere."""
-        content = io.BytesIO()
-        write_one_root((Entry(entry.path) for entry in index), content)
+        import filecmp  # takes three milliseconds
+
         target = self.root / INDEX_NAME
-        if target.is_file() and target.read_bytes() == content.getvalue():
-            return False
-        temporary = target.with_name(f"{INDEX_NAME}.{secrets.token_hex(4)}.part")
+        temporary = target.with_name(f"{INDEX_NAME}.{os.urandom(4).hex()}.part")
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(content.getvalue())
+            with temporary.open("xb") as stream:
+                write_one_root(index, stream, addresses=False)
+            if target.is_file() and filecmp.cmp(temporary, target, shallow=False):
+                return False
             temporary.replace(target)
         except OSError as error:
             raise NoSpace(
                 f"{target} cannot be written: {error.strerror}", hint="Make room, or put its mode right"
             ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
         return True

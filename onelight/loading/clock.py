@@ -7,17 +7,16 @@ best known public repository has them in some files.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from onelight.errors import AlfError, DatasetNotFound, RowsDiffer, UnsafeData
 from onelight.loading.objects import is_timestamps, rows_of, squeezed
+from onelight.notes import log
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_log = logging.getLogger("onelight")
 _OWNER = "Tell the owner of the data"
 
 
@@ -109,7 +108,7 @@ def _between(points: NDArray[np.float64], rows: int, key: str) -> NDArray[np.flo
     first = 0
     if samples[0] == 1 and samples[-1] == rows:
         first = 1  # counted as MATLAB does; half a truth would be a shift of one sample
-        _log.warning("%s counts samples from 1 to %s; that is how it is taken", key, f"{rows:,}")
+        log.warning("%s counts samples from 1 to %s; that is how it is taken", key, f"{rows:,}")
     at = np.arange(first, first + rows, dtype=np.float64)
     result = np.interp(at, samples, seconds)
     # numpy.interp stands still outside; time does not.

@@ -7,7 +7,6 @@ of that one, and all attributes must have one number of rows. ``docs/loading.md`
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,6 +17,7 @@ from onelight.errors import AlfError, AmbiguousQuery, RowsDiffer
 from onelight.loading.bunch import Bunch
 from onelight.loading.lazy import LazyArray
 from onelight.loading.registry import load_file
+from onelight.notes import log
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,6 @@ Check = Literal["raise", "warn", "ignore"]
 
 #: Extensions of files that only explain the one of the same name beside them.
 _EXPLAINING = ("ch", "meta")
-_log = logging.getLogger("onelight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +241,7 @@ def check_rows(bunch: dict[str, Any], name: str = "", *, warn: bool = False) -> 
     error = _differ(lengths, name or "this object")
     if not warn:
         raise error
-    _log.warning("%s", error.message.rstrip("\n"))
+    log.warning("%s", error.message.rstrip("\n"))
 
 
 def _differ(lengths: dict[str, int], name: str) -> RowsDiffer:
@@ -399,7 +398,7 @@ def _joined(values: Sequence[Any], key: str, files: Sequence[Dataset]) -> Any:
     for before, after in pairwise(map(_number, files)):
         if after - before > 1:  # said by its ends: a number may be any, such as a date
             absent = str(before + 1) if after - before == 2 else f"{before + 1} to {after - 1}"
-            _log.warning("of the pieces of %s, number %s is not there", key, absent)
+            log.warning("of the pieces of %s, number %s is not there", key, absent)
     if all(isinstance(value, list) for value in values):
         return [row for value in values for row in value]
     if all(hasattr(value, "columns") for value in values):

@@ -18,7 +18,7 @@ from onelight.transfer.plan import (
     plan_download,
     plan_upload,
 )
-from onelight.transfer.upload import hash_files, upload
+from onelight.transfer.upload import upload
 
 __all__ = [
     "Conflict",
@@ -33,7 +33,6 @@ __all__ = [
     "Status",
     "Verified",
     "download",
-    "hash_files",
     "plan_download",
     "plan_upload",
     "raise_failures",

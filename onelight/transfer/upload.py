@@ -6,46 +6,17 @@ new one; killed at any moment, the same command finishes what is left.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import as_completed
-from pathlib import Path
 
 from onelight import threads
-from onelight.checksum import md5_of
 from onelight.client import Client
 from onelight.errors import ChecksumMismatch, Interrupted, OneError, QuotaExceeded, RepositoryError
 from onelight.index import Entry, Index
 from onelight.repository import Room, WritableRepository
 from onelight.transfer.outcome import Outcome, Progress, Silent, Status, Verified
 from onelight.transfer.plan import Put, Skip, UploadStep
-
-
-def hash_files(entries: Iterable[Entry], root: Path) -> dict[str, str]:
-    """Return the md5 of local files by path, read on all cores.
-
-    Raises
-    ------
-    RepositoryError
-        If a file cannot be read.
-    """
-    stopped = threading.Event()
-
-    def read(entry: Entry) -> tuple[str, str]:
-        try:
-            return entry.path, md5_of(root / entry.path, stopped)
-        except OSError as error:
-            raise RepositoryError(
-                f"{root / entry.path} cannot be read: {error.strerror}", hint="Put its mode right"
-            ) from error
-
-    pool = threads.pool(os.cpu_count() or 1, "onelight-md5")
-    try:
-        return dict(pool.map(read, entries))
-    finally:  # after Ctrl-C the rest of a large file is not read
-        stopped.set()
-        pool.shutdown(cancel_futures=True)
 
 
 def check_room(steps: Iterable[UploadStep], room: Room) -> None:

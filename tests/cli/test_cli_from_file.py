@@ -13,6 +13,8 @@ import pytest
 from servers import Good, WebServer, status
 from shared import SESSION, address, share
 
+from onelight.index import Entry, Index
+
 Run = Callable[..., Any]
 OTHER = "lab/Subjects/Cori/2016-12-15/001"
 FILES = {f"spikes.a{number}.npy": os.urandom(1000) for number in range(4)}
@@ -214,7 +216,8 @@ class TestDryRun:
         folder.mkdir(parents=True)
         url = f"{web.url}{address('spikes.big.npy')}"
         size = shutil.disk_usage(folder).free + 10**9
-        (folder / ".one_index").write_text(f"{SESSION}/alf/spikes.big.npy\t{url}\t{size}\t{'0' * 32}\n")
+        entry = Entry(f"{SESSION}/alf/spikes.big.npy", url, size, "0" * 32)
+        Index.build([entry], path=folder / ".one_index", facts={"source": f"http {web.url}/data"}).close()
         web.stop()
         planned = onelight("download", SESSION, "--dry-run")
         assert planned.code == 0

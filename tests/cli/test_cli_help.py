@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from onelight import errors
+from onelight.cli import COMMANDS as TABLE
 from onelight.cli import cli
 from onelight.cli.errors import exit_code
 from onelight.version import __version__
@@ -54,6 +56,7 @@ def test_the_commands_are_those_of_the_documentation() -> None:
                 "repo",
                 "add-repo",
                 "search",
+                "summary",
                 "list",
                 "describe",
                 "scan",
@@ -64,19 +67,48 @@ def test_the_commands_are_those_of_the_documentation() -> None:
                 "sandbox",
                 "demo",
                 "cache",
+                "completion",
             ]
         )
         == COMMANDS
     )
 
 
-@pytest.mark.parametrize("command", ["search", "list", "describe", "upload", "download", "publish"])
+def test_the_table_of_commands_has_the_words_of_the_commands() -> None:
+    for commands in TABLE.values():
+        for name, (_, _, short_help) in commands.items():
+            command = cli.commands[name]
+            assert (command.name, command.get_short_help_str(80)) == (name, short_help)
+
+
+@pytest.mark.skipif(not hasattr(click, "NoSuchCommand"), reason="click suggests names of commands from 8.4 on")
+@pytest.mark.parametrize(("typed", "meant"), [("serch", "search"), ("lst", "list"), ("donwload", "download")])
+def test_an_unknown_command_names_the_nearest(onelight: Run, typed: str, meant: str) -> None:
+    refused = onelight(typed)
+    assert refused.code == 2
+    assert f"Did you mean '{meant}'?" in refused.err
+
+
+@pytest.mark.parametrize("command", ["search", "summary", "list", "describe", "upload", "download", "publish"])
 def test_every_command_that_asks_a_repository_can_be_told_which(command: str) -> None:
     options = {name for parameter in cli.commands[command].params for name in parameter.opts}
     assert {"-R", "--repository", "--json", "--debug"} <= options
 
 
-@pytest.mark.parametrize("command", ["search", "list", "describe", "download"])
+@pytest.mark.parametrize("command", ["search", "summary", "list", "describe", "download"])
+def test_every_command_that_answers_from_the_index_can_be_told_how_new_it_must_be(onelight: Run, command: str) -> None:
+    shown = onelight(command, "--help").out
+    assert "  --refresh " in shown
+    assert "  --offline " in shown
+
+
+def test_the_help_names_every_variable_that_a_person_would_set(onelight: Run) -> None:
+    shown = onelight("--help").out
+    for name in ("ONELIGHT_CONFIG_DIR", "ONELIGHT_REPO", "ONELIGHT_OFFLINE", "ONELIGHT_INDEX_MAX_AGE"):
+        assert f"  {name} " in shown
+
+
+@pytest.mark.parametrize("command", ["search", "summary", "list", "describe", "download"])
 def test_every_command_that_names_datasets_takes_the_parts_of_their_names(onelight: Run, command: str) -> None:
     shown = onelight(command, "--help")
     for option in ("--collection", "--revision", "--namespace", "--timescale", "--extension"):

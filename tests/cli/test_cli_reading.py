@@ -1,10 +1,7 @@
-"""search and download: data on stdout, talk on stderr, and an exit code that tells the truth."""
+"""download, and what its options mean to search: data on stdout, talk on stderr, and a true exit code."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,77 +26,6 @@ def web(add_repository: Callable[..., str], data_root: Path, serve: Callable[[Pa
     server = serve(data_root)
     add_repository("web", "http", base_url=server.url)
     return server
-
-
-class TestSearch:
-    @pytest.mark.parametrize(
-        ("arguments", "number"),
-        [
-            ([], 3),
-            (["spikes"], 3),
-            (["spike"], 0),
-            (["spikes.times", "trials.*_times"], 3),
-            (["spikes", "nothing"], 0),
-            (["--subject", "Cori"], 2),
-            (["--subject", "C*", "--subject", "Forssmann"], 3),
-            (["--lab", "nicklab", "--date", "2017-*"], 1),
-            (["--number", "1"], 3),
-            (["--number", "2"], 0),
-        ],
-    )
-    def test_sessions_are_printed_one_per_line(
-        self, onelight: Run, disk: str, arguments: list[str], number: int
-    ) -> None:
-        found = onelight("search", *arguments)
-        assert found.code == 0
-        assert len(found.lines) == number
-        assert found.lines == sorted(found.lines)
-        assert all(line.startswith("nicklab/Subjects/") for line in found.lines)
-
-    def test_what_there_is_instead_is_said_on_stderr(self, onelight: Run, disk: str) -> None:
-        found = onelight("search", "spike")
-        assert found.out == ""
-        assert "spikes" in found.err
-        assert "Cori, Forssmann" in found.err
-
-    def test_json_is_one_object_per_session(self, onelight: Run, disk: str) -> None:
-        assert [row["session"] for row in onelight("search", "--json").rows] == onelight("search").lines
-
-    def test_another_repository_is_used_when_it_is_named(self, onelight: Run, disk: str, config_dir: Path) -> None:
-        assert onelight("search", "-R", "local").lines == []
-        assert onelight("search", "--repository", "disk").lines
-        assert json.loads((config_dir / "config.json").read_text())["current_repository"] == "disk"
-
-    def test_the_environment_names_the_repository(
-        self, onelight: Run, disk: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("ONELIGHT_REPO", "local")
-        assert onelight("search").lines == []
-
-    def test_a_reader_that_has_enough_is_no_complaint(self, tmp_path: Path, add_repository: Callable[..., str]) -> None:
-        root = tmp_path / "root"
-        for number in range(1000):  # more than a pipe holds
-            folder = root / f"{'long' * 20}/Subjects/s{number}/2016-12-14/001/alf"
-            folder.mkdir(parents=True)
-            (folder / "a.b.npy").touch()
-        add_repository("many", "local", root_dir=str(root))
-        with subprocess.Popen(
-            [sys.executable, "onelight.py", "search"], cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as search:
-            assert search.stdout is not None
-            assert search.stderr is not None
-            assert search.stdout.readline().startswith(b"long")
-            search.stdout.close()
-            said = search.stderr.read().decode()
-            search.wait(timeout=30)
-        assert "Error" not in said
-        assert "Broken" not in said
-        assert search.returncode == 141  # as a shell says of a program that SIGPIPE ended
-
-    def test_an_empty_pattern_is_wrong_usage(self, onelight: Run, disk: str) -> None:
-        refused = onelight("search", "")
-        assert (refused.code, refused.out) == (2, "")
-        assert "not a dataset pattern" in refused.err
 
 
 @pytest.fixture
@@ -281,7 +207,7 @@ class TestDownload:
     def test_a_server_that_is_gone_is_temporary_and_what_is_here_is_still_given(self, onelight: Run, web: Any) -> None:
         before = onelight("download", SESSION, "wheelMoves")
         web.stop()
-        after = onelight("download", SESSION, "wheelMoves")
+        after = onelight("download", SESSION, "wheelMoves", "--refresh")
         assert (after.code, after.lines) == (0, before.lines)
         assert "note: " in after.err
         assert "answering from the index of" in after.err

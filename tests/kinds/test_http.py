@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import servers
 from contract import ELSEWHERE, SESSION, TIMES, ReadContract
-from servers import Good, WebServer, status
+from servers import Exchange, Good, WebServer, formatted_date, status
 
 from onelight.client import Client
 from onelight.config import Settings
@@ -23,7 +23,7 @@ from onelight.errors import (
     Unreachable,
     UnsafeData,
 )
-from onelight.index import INDEX_NAME, Entry
+from onelight.index import INDEX_NAME, Entry, Index
 from onelight.kinds import open_repository
 from onelight.kinds.http import HttpRepository
 from onelight.repository import WritableRepository
@@ -90,28 +90,156 @@ def test_rows_may_have_no_address_a_relative_one_or_an_absolute_one(server: WebS
     ]
 
 
-def test_an_index_that_is_the_same_is_not_fetched_again(server: WebServer, client: Client) -> None:
+@pytest.mark.parametrize("etag", ["strong", "weak"])
+def test_an_index_that_is_the_same_is_not_fetched_again(client: Client, etag: str) -> None:
+    with WebServer(etag=etag) as server:
+        server.files[ROOT] = f"{TIMES}\n".encode()
+        repository = HttpRepository("web", f"{server.url}/data", client)
+        first = repository.refresh()
+        assert repository.refresh(first) is first
+        assert [(seen.method, seen.status) for seen in server.requests] == [("GET", 200), ("GET", 304)]
+        assert server.requests[1].headers["if-none-match"] == server.etag_of(server.files[ROOT])
+        server.files[ROOT] = f"{TIMES}\n{ELSEWHERE}\n".encode()
+        second = repository.refresh(first)
+        assert [entry.path for entry in second] == [TIMES, ELSEWHERE]
+        assert [entry.path for entry in first] == [TIMES]
+        assert repository.refresh(second) is second
+        server.files[ROOT] = f"{TIMES}\n".encode()
+        assert len(repository.refresh(second)) == 1
+
+
+def test_an_index_that_was_kept_in_a_file_is_not_fetched_again(
+    server: WebServer, client: Client, tmp_path: Path
+) -> None:
+    HttpRepository("web", f"{server.url}/data", client).refresh(path=tmp_path / "kept").close()
+    kept = Index.open(tmp_path / "kept")
+    repository = HttpRepository("another name", f"{server.url}/data/", client)
+    assert repository.refresh(kept, path=tmp_path / "new") is kept
+    assert [seen.status for seen in server.requests] == [200, 304]
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_index_of_another_place_or_person_is_not_asked_about(server: WebServer, client: Client) -> None:
+    server.files[f"/copy/{INDEX_NAME}"] = server.files[ROOT]
+    first = HttpRepository("web", f"{server.url}/data", client).refresh()
+    for repository in (
+        HttpRepository("web", f"{server.url}/copy", client),
+        HttpRepository("web", f"{server.url}/data", client, login="me", password=CANARY),
+    ):
+        found = repository.refresh(first)
+        assert found is not first
+        assert found[TIMES].url == f"{repository.address}/{TIMES}"
+    assert all("if-none-match" not in seen.headers for seen in server.requests)
+    assert len(server.requests) == 3
+
+
+def test_an_index_that_was_made_otherwise_is_not_asked_about(server: WebServer, client: Client) -> None:
     repository = HttpRepository("web", f"{server.url}/data", client)
-    first = repository.refresh()
-    assert repository.refresh() is first
-    assert [seen.method for seen in server.requests] == ["GET", "HEAD"]
-    server.files[ROOT] = f"{TIMES}\n{ELSEWHERE}\n".encode()
-    assert len(repository.refresh()) == 2
+    for last in (Index(), Index([Entry(TIMES)]), Index.build([], facts=repository.facts(""))):
+        assert [entry.path for entry in repository.refresh(last)] == [TIMES]
+        assert "if-none-match" not in server.requests[-1].headers
 
 
 @pytest.mark.parametrize("number", [403, 405, 501])
-def test_a_server_that_takes_no_head_is_asked_for_all(server: WebServer, client: Client, number: int) -> None:
+def test_a_server_that_takes_no_head_is_asked_like_any_other(server: WebServer, client: Client, number: int) -> None:
     server.faults[ROOT] = [servers.without_head(Good, number)]
     repository = HttpRepository("web", f"{server.url}/data", client)
-    assert paths(repository) == paths(repository) == [TIMES]
+    first = repository.refresh()
+    assert repository.refresh(first) is first
 
 
-def test_a_server_without_etags_is_asked_for_all(client: Client) -> None:
+def test_a_server_without_etags_and_times_is_asked_for_all(client: Client) -> None:
     with WebServer(etag="none") as server:
         server.files[ROOT] = f"{TIMES}\n".encode()
         repository = HttpRepository("web", f"{server.url}/data", client)
-        assert paths(repository) == paths(repository) == [TIMES]
-        assert [seen.method for seen in server.requests] == ["GET", "GET"]
+        first = repository.refresh()
+        second = repository.refresh(first)
+        assert second is not first
+        assert list(second) == list(first)
+        assert [(seen.method, seen.status) for seen in server.requests] == [("GET", 200), ("GET", 200)]
+
+
+@pytest.mark.parametrize(
+    ("age", "is_asked_about"), [(3600.0, True), (2.5, True), (0.0, False), (-3600.0, False), (None, False)]
+)
+def test_a_time_is_asked_about_if_nothing_can_have_changed_in_that_second(
+    client: Client, age: float | None, is_asked_about: bool
+) -> None:
+    modified = "yesterday" if age is None else formatted_date(time.time() - age)
+
+    def dated(exchange: Exchange) -> None:
+        if exchange.request.headers.get("if-modified-since") == modified:
+            exchange.head(304, {"Last-Modified": modified})
+        else:
+            exchange.answer(200, f"{TIMES}\n".encode(), {"Last-Modified": modified})
+
+    with WebServer(etag="none") as server:
+        server.files[ROOT] = b""
+        server.faults[ROOT] = [dated]
+        repository = HttpRepository("web", f"{server.url}/data", client)
+        first = repository.refresh()
+        assert (repository.refresh(first) is first) == is_asked_about
+        assert [seen.status for seen in server.requests] == [200, 304 if is_asked_about else 200]
+
+
+def test_a_server_that_pays_no_heed_to_conditions_is_believed(server: WebServer, client: Client) -> None:
+    server.faults[ROOT] = [lambda exchange: exchange.answer(200, f"{TIMES}\n".encode(), {"ETag": '"x"'})]
+    repository = HttpRepository("web", f"{server.url}/data", client)
+    first = repository.refresh()
+    assert list(repository.refresh(first)) == list(first)
+
+
+def test_not_modified_is_no_answer_to_who_has_nothing(server: WebServer, client: Client) -> None:
+    repository = HttpRepository("web", f"{server.url}/data", client)
+    first = repository.refresh()
+    server.faults[ROOT] = [status(304)]
+    for last in (None, Index()):
+        with pytest.raises(OneError):
+            repository.refresh(last)
+    assert repository.refresh(first) is first
+
+
+@pytest.mark.parametrize(
+    "number",
+    [200, 202, 204, 206, 300, 303, 412, 416],
+)
+def test_an_answer_without_content_is_no_empty_index_to_who_asks_about_one(
+    server: WebServer, client: Client, tmp_path: Path, number: int
+) -> None:
+    repository = HttpRepository("web", f"{server.url}/data", client)
+    first = repository.refresh()
+    server.faults[ROOT] = [status(number)]
+    server.forget()
+    if number == 200:  # which is what an empty repository looks like
+        server.faults[ROOT] = [servers.cut(3)]
+    with pytest.raises(OneError):
+        repository.refresh(first, path=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    server.heal()
+    assert repository.refresh(first) is first
+
+
+def test_the_condition_is_asked_again_after_a_passing_failure(server: WebServer, client: Client) -> None:
+    repository = HttpRepository("web", f"{server.url}/data", client)
+    first = repository.refresh()
+    server.faults[ROOT] = [status(503, Retry_After=0), Good]
+    server.forget()
+    assert repository.refresh(first) is first
+    assert [seen.status for seen in server.requests] == [503, 304]
+    assert all(seen.headers.get("if-none-match") for seen in server.requests)
+
+
+def test_an_index_that_lies_elsewhere_is_asked_about_there(server: WebServer, client: Client) -> None:
+    with WebServer() as elsewhere:
+        elsewhere.files["/there"] = server.files[ROOT]
+        server.faults[ROOT] = [servers.redirect(f"{elsewhere.url}/there")]
+        repository = HttpRepository("web", f"{server.url}/data", client)
+        first = repository.refresh()
+        assert first[TIMES].url == f"{server.url}/data/{TIMES}"
+        assert repository.refresh(first) is first
+        assert [seen.status for seen in elsewhere.requests] == [200, 304]
+        elsewhere.files["/there"] = f"{ELSEWHERE}\n".encode()
+        assert [entry.path for entry in repository.refresh(first)] == [ELSEWHERE]
 
 
 @pytest.mark.parametrize(

@@ -1192,7 +1192,10 @@ def test_n24_a_name_that_has_a_dead_address_besides_a_good_one(content: bytes, t
         assert outcome.error is None
 
 
-def test_n24_without_a_network_what_is_here_still_answers(tmp_path: Path, add_repository: Add) -> None:
+def test_n24_without_a_network_what_is_here_still_answers(
+    tmp_path: Path, add_repository: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONELIGHT_INDEX_MAX_AGE", "0")
     with WebServer() as server:
         fetching = share(server, add_repository, SMALL)
         told(command(*fetching, tmp_path), tmp_path, SMALL, 0)
@@ -1279,7 +1282,7 @@ def test_n26_a_redirect_to_what_is_no_data_ends_with_8(
         assert not (tmp_path / SESSION / "alf" / NAME).exists()
         assert NAME in ended.err
         assert "onelight download" in ended.err
-        assert len(server.requests) <= 3
+        assert len(server.requests) <= 4
 
 
 @SIZES
@@ -1583,7 +1586,10 @@ def test_n30_a_file_that_is_removed_meanwhile_hides_no_other(article: Article) -
 
 
 @pytest.mark.parametrize("fault", [status(503, Retry_After=9999), said(b'[{"id": 1,')], ids=["503", "cut JSON"])
-def test_n30_the_older_index_is_kept(fault: Fault, tmp_path: Path, add_repository: Add, config_dir: Path) -> None:
+def test_n30_the_older_index_is_kept(
+    fault: Fault, add_repository: Add, config_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONELIGHT_INDEX_MAX_AGE", "0")
     with WebServer() as server:
         listing = Listing(list(ALL))
         server.faults["/v2/articles/1/files"] = [listing]

@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import io
 import re
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
 from onelight.alf import check_safe, printable, split_path
+from onelight.checksum import md5_of
 from onelight.client import Client
 from onelight.config import FIGSHARE_API, Settings
 from onelight.errors import (
@@ -34,6 +34,7 @@ from onelight.errors import (
     NotFound,
     OneError,
     RepositoryError,
+    RepositoryNotFound,
     Unreachable,
     UnsafeData,
 )
@@ -108,23 +109,53 @@ class FigshareRepository(PublishableRepository):
 
     # Reading
 
-    def refresh(self) -> Index:
-        """List the files, read ``.one_root``, and join to its rows the size and md5 that figshare states."""
-        return self._index_of(*self._readable_files())
+    @property
+    def identity(self) -> str:
+        """The article, and whether it is its owner who asks: to others only a published version is shown."""
+        return super().identity + (" with a token" if self._api.token else "")
 
-    def _index_of(self, files: list[File], remarks: list[str]) -> Index:
+    def refresh(self, last: Index | None = None, *, path: Path | None = None) -> Index:
+        """List the files, read ``.one_root``, and join to its rows the size and md5 that figshare states.
+
+        What is public changes with a new version only; of a draft, the list of its files says whether it has changed.
+        """
+        stamp = "" if self._api.token else self._public_version()
+        if self.is_still(last, stamp):
+            return last
+        files, remarks = self._readable_files()
+        stamp = stamp or _fingerprint(files, remarks)
+        if self.is_still(last, stamp):
+            return last
+        return self._index_of(files, remarks, path, self.facts(stamp))
+
+    def _public_version(self) -> str:
+        """Return what tells the public version of the article from any other, empty where that is not stated."""
+        try:
+            article = self._api.call("GET", f"articles/{self._api.article_id}").json()
+        except RepositoryNotFound:  # the list of files says so, if there is none
+            return ""
+        with as_documented(self._api.url):
+            version = article.get("version")
+            return f"version {int(version)}" if version else ""
+
+    def _index_of(
+        self,
+        files: list[File],
+        remarks: list[str],
+        path: Path | None = None,
+        facts: Mapping[str, str] | None = None,
+    ) -> Index:
         roots = [file for file in files if file.name == INDEX_NAME and file.whole]
         if not roots:
-            found = Index(file.entry(path) for path, file in self._by_path(files).items() if file.whole)
-            return Index(
-                found,
-                [*remarks, f"the article has no {INDEX_NAME}: this is the list of its files"] if files else remarks,
-            )
+            found = [file.entry(path) for path, file in self._by_path(files).items() if file.whole]
+            if files:
+                remarks = [*remarks, f"the article has no {INDEX_NAME}: this is the list of its files"]
+            return Index.build(found, remarks, path=path, facts=facts)
         newest = max(roots, key=lambda file: file.id)
         if self._read is None or self._read[0] != newest.id:
             self._read = (newest.id, self._read_index(newest))
         rows = self._read[1]
-        return Index(self._join(rows, files), [*rows.remarks, *remarks])
+        return Index.build(self._join(rows, files), [*rows.remarks, *remarks], path=path, facts=facts)
 
     def source(self, entry: Entry) -> Source:
         """Return figshare's two ways to a file: its download address, then the API's."""
@@ -175,6 +206,8 @@ class FigshareRepository(PublishableRepository):
                 spool, _ = self._client.spool(route, MAX_INDEX)
             except OneError as error:
                 errors.append(error)
+                continue
+            if spool is None:  # nothing was asked that could be answered so
                 continue
             with spool:
                 md5 = hashlib.md5()
@@ -315,20 +348,20 @@ class FigshareRepository(PublishableRepository):
     def write_index(self, index: Index) -> bool:
         """Send ``.one_root``, and then remove the older one and every file that the new one replaces."""
         self._look_again()
-        content = io.BytesIO()
-        write_one_root(index, content)
-        md5 = hashlib.md5(content.getvalue()).hexdigest()
         newest = max((file.id for file in self._index_files if file.whole), default=0)
-        same = {file.id: file for file in self._index_files if md5 in (file.computed_md5, file.supplied_md5)}
-        changed = not (newest in same and same[newest].computed_md5 == md5)
-        if changed:
-            with tempfile.TemporaryDirectory(prefix="onelight-") as folder:
-                path = Path(folder) / INDEX_NAME
-                path.write_bytes(content.getvalue())
-                entry = Entry(INDEX_NAME, size=len(content.getvalue()), md5=md5)
+        with tempfile.TemporaryDirectory(prefix="onelight-") as folder:
+            path = Path(folder) / INDEX_NAME
+            with path.open("xb") as stream:
+                write_one_root(index, stream)
+            md5 = md5_of(path)
+            same = {file.id: file for file in self._index_files if md5 in (file.computed_md5, file.supplied_md5)}
+            changed = not (newest in same and same[newest].computed_md5 == md5)
+            if changed:
+                entry = Entry(INDEX_NAME, size=path.stat().st_size, md5=md5)
                 begun = [file.id for file in same.values() if file.status != "ic_failure"]
                 check = self._sender.send(INDEX_NAME, path, entry, begun[-1] if begun else None, lambda _: None)
                 file = check()
+        if changed:
             # Where figshare never makes its checksum, a file that it calls available was compared with the one we gave.
             if md5 not in (file.computed_md5, file.supplied_md5 if file.status == "available" else ""):
                 raise Unreachable(
@@ -481,6 +514,12 @@ def article_id_of(text: str) -> int:
         if found:
             return int(found[1])
     raise ConfigError(f"'{text}' is not an article of figshare", hint=hint)
+
+
+def _fingerprint(files: list[File], remarks: list[str]) -> str:
+    """Return what changes with the files of a draft, or with what is said of them."""
+    stated = [(file.id, file.name, file.size, file.status, file.computed_md5, file.download_url) for file in files]
+    return hashlib.sha256(repr((sorted(stated), remarks)).encode()).hexdigest()
 
 
 def _flat(path: str) -> str:

@@ -1,18 +1,24 @@
-"""The index: every good and every bad .one_root, and what is found in one."""
+"""Every good and every bad .one_root, and what is found in one."""
 
 from __future__ import annotations
 
+import csv
 import io
+import os
+import re
 import string
 import tracemalloc
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onelight.alf import Pattern, Session
-from onelight.errors import OneError, UnsafeData
+from onelight.alf import Pattern, Session, check_safe, split_path
+from onelight.errors import AlfError, OneError, UnsafeData
 from onelight.index import (
     EMPTY_MD5,
     EMPTY_URL,
@@ -20,10 +26,10 @@ from onelight.index import (
     Entry,
     Index,
     read_one_root,
-    read_table,
     write_one_root,
-    write_table,
 )
+from onelight.index.sorting import sorted_lines
+from onelight.route import check_url, path_url, resolve
 
 BASE = "https://example.org/data"
 FIRST = "nicklab/Subjects/Cori/2016-12-14/001/alf/spikes.times.npy"
@@ -118,6 +124,20 @@ class TestGoodFiles:
 
     def test_the_same_row_twice_is_one_entry(self) -> None:
         assert len(read(rows(f"{FIRST}\thttps://a.org/1", f"{FIRST}\thttps://a.org/1"))) == 1
+
+    @pytest.mark.parametrize("other", [f"{BASE}/{FIRST}", FIRST, f"/data/{FIRST}", f"//example.org/data/{FIRST}"])
+    @pytest.mark.parametrize("between", [[], [SECOND]])
+    def test_the_same_row_twice_in_two_spellings_is_one_entry(self, other: str, between: list[str]) -> None:
+        for lines in ([FIRST, *between, f"{FIRST}\t{other}"], [f"{FIRST}\t{other}", *between, FIRST]):
+            index = read(rows(*lines))
+            assert [entry.path for entry in index] == [FIRST, *between]
+            assert index[FIRST].url == f"{BASE}/{FIRST}"
+
+    def test_a_day_that_is_none_is_left_out_though_everything_else_in_its_row_is_known(self) -> None:
+        days = [f"lab/Subjects/s/2016-{day}/001/alf/a.b.npy" for day in ("02-28", "02-29", "02-30", "02-31", "03-01")]
+        index = read(rows(*days))
+        assert [entry.path for entry in index] == [days[0], days[1], days[4]]
+        assert ["row 3" in index.remarks[0], "row 4" in index.remarks[1]] == [True, True]
 
     def test_an_empty_file_needs_no_address(self) -> None:
         entry = read(rows(f"{FIRST}\t{EMPTY_URL}"))[FIRST]
@@ -223,7 +243,7 @@ class TestBadFiles:
 
     @pytest.mark.parametrize("bad", [b"\xff\xfe", b"\xc3(", b"\xed\xa0\x80"])
     def test_bytes_that_are_no_text_are_refused_with_row_and_place(self, bad: bytes) -> None:
-        with pytest.raises(UnsafeData, match=r"row 2 of .one_root is not UTF-8 text \(byte 4 of the row\)"):
+        with pytest.raises(UnsafeData, match=r"row 2 of .one_root: it is not UTF-8 text \(byte 4 of the row\)"):
             read(rows(SECOND) + b"lab" + bad + b"/x\n")
 
     def test_a_file_in_utf_16_is_refused(self) -> None:
@@ -376,27 +396,220 @@ class TestLooking:
         assert [entry.path for entry in index_of(*names)] == sorted(names)
 
 
-class TestTable:
-    @given(
-        st.dictionaries(
-            paths,
-            st.tuples(
-                st.sampled_from(["", EMPTY_URL, "https://a.org/files/1"]),
-                st.one_of(st.none(), st.integers(0, 1 << 50)),
-                st.one_of(st.none(), st.text("0123456789abcdef", min_size=32, max_size=32)),
-            ),
-        )
-    )
-    def test_what_is_kept_of_an_index_comes_back_with_sizes_and_checksums(
-        self, wanted: dict[str, tuple[str, int | None, str | None]]
-    ) -> None:
-        stream = io.BytesIO()
-        index = Index(Entry(path, *rest) for path, rest in wanted.items())
-        write_table(index, stream)
-        stream.seek(0)
-        assert list(read_table(stream)) == list(index)
+# What the docstring of read_one_root says, line by line
 
-    @pytest.mark.parametrize("content", [b"x\n", b"a\tb\tc\td\n", b"a\tb\t1\td\te\n", b"\xff\t\t\t\n"])
-    def test_a_damaged_one_is_refused(self, content: bytes) -> None:
-        with pytest.raises(ValueError, match=r"."):
-            read_table(io.BytesIO(content))
+
+@dataclass
+class Read:
+    """What a file holds: addresses by path, and the rows that are left out; or the row that is refused."""
+
+    urls: dict[str, str]
+    left_out: list[int]
+    refused: int = 0
+
+
+def read_plainly(content: bytes) -> Read:
+    found = Read({}, [])
+    text = re.sub(rb"\r+\n", b"\n", content.removeprefix(b"\xef\xbb\xbf") + b"\n")
+    for row, line in enumerate(text.split(b"\n")[:-1], 1):
+        try:
+            cells = next(csv.reader([line.decode()], delimiter="\t"), [])
+            if not line.strip():
+                continue
+            path, address = cells[0].replace("\\", "/"), "".join(cells[1:])
+            check_safe(path)
+            url = resolve(BASE, address) if address else path_url(BASE, path)
+            if url != EMPTY_URL:
+                check_url(url, trusted=BASE)
+            if b"\0" in line or len(cells) > 2 or re.match(rb"\s*<(!doctype|html)", line, re.IGNORECASE):
+                return Read({}, [], row)
+            split_path(path)
+            if found.urls.setdefault(path, url) != url:
+                return Read({}, [], row)
+        except (UnsafeData, UnicodeDecodeError, csv.Error):
+            return Read({}, [], row)
+        except AlfError:
+            found.left_out.append(row)
+    return found
+
+
+def read_in_pieces(content: bytes, chunk: int, piece: int) -> Read:
+    """Read as the product does, in chunks of so many bytes, and where it has to be sorted, in pieces of so many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("onelight.index.one_root._CHUNK", chunk)
+        patch.setattr("onelight.index.one_root.sorted_lines", partial(sorted_lines, piece=piece))
+        patch.setattr("onelight.index.one_root._MOST_KNOWN", 3)
+        patch.setattr("onelight.index.one_root._MOST_ORIGINS", 2)
+        patch.setattr("onelight.index.building.SEGMENT", 3)
+        patch.setattr("onelight.index.building._BLOCK", chunk)
+        patch.setattr("onelight.index.building._MOST_REMARKS", 1000)
+        try:
+            index = read(content)
+        except UnsafeData as error:
+            return Read({}, [], int(re.match(r"row (\d+) of \.one_root", error.message)[1]))  # type: ignore[index]
+    assert [entry.path for entry in index] == sorted(index[path].path for path in (entry.path for entry in index))
+    left_out = [int(re.match(r"row (\d+) of", remark)[1]) for remark in index.remarks]  # type: ignore[index]
+    return Read({entry.path: entry.url for entry in index}, left_out)
+
+
+PIECES = st.tuples(st.sampled_from([1, 2, 7, 64, 200, 1000, 1 << 19]), st.sampled_from([1, 100, 1000, 24 << 20]))
+ADDRESSES = st.one_of(
+    st.just(""),
+    st.integers(0, 99).map("https://a.org/files/{}".format),
+    st.sampled_from(
+        [
+            *("https://b.org:8080/x y#z", "HTTPS://A.org/x", "https://a.org", "https://c.org/?x=1&y=%20", "data:,"),
+            *("rel/x.npy", "../x.npy", "/root.npy", "//mirror.org/x", "https://d.org/é", "https://e.org/[1]", "?x"),
+            *("http://a.org/1", "https://a.org:443/1", "https://a.org//x/../y;z", "https://example.org/data/x"),
+        ]
+    ),
+)
+GOOD_PATHS = st.one_of(
+    st.builds(
+        "{}/Subjects/{}/2016-12-{}/{}/{}".format,
+        st.sampled_from(["lab", "lab-b", "lab.c"]),
+        st.sampled_from(["a", "a-b", "a.b", "1", "001"]),
+        st.sampled_from(["14", "15"]),
+        st.sampled_from(["1", "001", "10"]),
+        st.sampled_from(
+            ["alf/a.b.npy", "alf/a b.c.npy", "alf.x/a.b.npy", "é.b.npy", 'alf/a"b.c.npy', "x", "alf/a.b.npyx"]
+        ),
+    ),
+    paths,
+)
+LEFT_OUT = st.sampled_from(
+    [
+        *("README.md", "lab/Subjects/s/2019-1-1/001/alf/a.b.npy", "lab/Subjects/a/2016-12-14/001", "a/b/c/d/e/f"),
+        *("lab/Subjects/a/2016-02-30/001/a.b.npy", "lab/Subjects/a/2016-12-14/0001/a.b.npy", "\ufefflab/x", "-l/b"),
+        *("lab/Subjects/a/2016-12-32/001/alf/a.b.npy", "lab/Subjects/a/2016-13-14/001/alf/a.b.npy"),
+        *("lab/Subjects/s s/2016-12-14/001/a.b.npy", "lab/subjects/a/2016-12-14/001/a.b.npy", "https/x", "lab"),
+    ]
+)
+IN = "lab/Subjects/a/2016-12-14/001"
+REFUSED = st.sampled_from(
+    [
+        *(f"{IN}/alf/{name}" for name in ("../a.b.npy", "a:b.c.npy", "a. ", "a.", " a.b", "", "/a.b.npy", "x" * 256)),
+        *("/etc/passwd", "../x", "C:\\x", "C:x", "\\\\host\\x", "lab\\..\\x", "./x", f"/{IN}/a.b.npy", "lab//x", "."),
+        *("lab/Subjects/../2016-12-14/001/a.b.npy", "lab/Subjects/a./2016-12-14/001/a.b.npy", "lab /Subjects/a/x/1/a"),
+        *(f"{IN}/a.b.npy\t{address}" for address in ("file:///x", "javascript:x", "ftp://a.org/x", "http://", "a:b")),
+        *(f"{IN}/a.b.npy\thttps://{host}/x" for host in ("u:p@a.org", "10.0.0.1", "[::1]", "0x7f.1", "a.org:x")),
+        *(f"{IN}/a.b.npy\t{address}" for address in ("https://a.org/1\t5", "\t", "\t\t", "https://a.org/\0")),
+        *(f"{IN}/a.b.npy\0", "<!DOCTYPE html>", "  <html>", "\thttps://a.org/1", f'"{IN}/a\tb.c.npy"', "\0"),
+        *(f"{IN}/a\x7f.b.npy", f"{IN}/\uff0e\uff0e/a.b.npy", f"{IN}/a\rb.c.npy"),
+    ]
+)
+
+
+@st.composite
+def contents(draw: st.DrawFn, *, faults: int = 0) -> bytes:
+    """Draw a file as any client may have written it, with so many faults."""
+    rows = draw(st.dictionaries(GOOD_PATHS, ADDRESSES, max_size=30))
+    lines = [f"{path}\t{address}" if address else path for path, address in rows.items()]
+    lines += draw(st.lists(st.sampled_from(lines), max_size=3)) if lines else []
+    lines += draw(st.lists(LEFT_OUT, max_size=2))
+    order = draw(st.sampled_from(["sorted", "shuffled", "nearly"]))
+    lines = sorted(lines) if order != "shuffled" else draw(st.permutations(lines))
+    if order == "nearly" and lines:
+        lines.append(lines.pop(draw(st.integers(0, len(lines) - 1))))
+    if draw(st.booleans()):
+        for line in draw(st.lists(st.one_of(LEFT_OUT, st.sampled_from(["", " ", "\t", "\t \t"])), max_size=3)):
+            lines.insert(draw(st.integers(0, len(lines))), line)
+    written = [draw(FORMS)(line) for line in lines] if draw(st.booleans()) else lines
+    for _ in range(faults):
+        written.insert(draw(st.integers(0, len(written))), draw(REFUSED))
+    end = draw(st.sampled_from(["\n", "\r\n", "\r\r\n", "mixed"]))
+    ends = [draw(st.sampled_from(["\n", "\r\n", "\r\r\n"])) if end == "mixed" else end for _ in written]
+    content = "".join(line + end for line, end in zip(written, ends, strict=True)).encode()
+    content = content if draw(st.booleans()) else content.rstrip(b"\n")
+    return content if draw(st.booleans()) else b"\xef\xbb\xbf" + content
+
+
+def _backslashed(line: str) -> str:
+    path, tab, address = line.partition("\t")
+    return path.replace("/", "\\") + tab + address
+
+
+def _in_quotes(line: str) -> str:
+    return "\t".join('"' + cell.replace('"', '""') + '"' for cell in line.split("\t")) if line.strip() else line
+
+
+FORMS: st.SearchStrategy[Callable[[str], str]] = st.sampled_from(
+    [str, str, _backslashed, _in_quotes, lambda line: line if "\t" in line else f"{line}\t"]
+)
+
+
+class TestAgainstThePlainReader:
+    @settings(max_examples=250)
+    @given(contents(), PIECES)
+    def test_a_good_file_is_what_its_lines_say_wherever_its_pieces_end(
+        self, content: bytes, pieces: tuple[int, int]
+    ) -> None:
+        assert read_in_pieces(content, *pieces) == read_plainly(content)
+
+    @settings(max_examples=200)
+    @given(contents(faults=1), PIECES)
+    def test_a_file_with_one_fault_is_refused_with_the_row_of_it(self, content: bytes, pieces: tuple[int, int]) -> None:
+        wanted = read_plainly(content)
+        assert wanted.refused
+        assert read_in_pieces(content, *pieces) == wanted
+
+    @settings(max_examples=100)
+    @given(contents(faults=3), PIECES)
+    def test_a_file_with_several_faults_is_refused_with_the_first(
+        self, content: bytes, pieces: tuple[int, int]
+    ) -> None:
+        assert read_in_pieces(content, *pieces) == read_plainly(content)
+
+    def test_every_place_at_which_a_chunk_can_end_is_the_same(self) -> None:
+        lines = [f"{IN}/a.{letter}.npy\thttps://a.org/{letter}" for letter in "bcd"]
+        for end in ("\n", "\r\n", "\r\r\n"):
+            content = b"\xef\xbb\xbf" + end.join([lines[0], "", *lines[1:], "README"]).encode()
+            wanted = read_plainly(content)
+            assert (len(wanted.urls), wanted.left_out) == (3, [5])
+            for chunk in range(1, len(content) + 2):
+                assert read_in_pieces(content, chunk, 1) == wanted
+
+    @settings(max_examples=100)
+    @given(st.dictionaries(GOOD_PATHS, ADDRESSES, min_size=2, max_size=30), PIECES, st.data())
+    def test_two_addresses_of_one_path_are_refused_wherever_they_stand(
+        self, rows: dict[str, str], pieces: tuple[int, int], data: st.DataObject
+    ) -> None:
+        lines = [f"{path}\t{address}" for path, address in rows.items()]
+        lines = data.draw(st.sampled_from([sorted(lines), lines]))
+        first = data.draw(st.integers(0, len(lines) - 1))
+        again = data.draw(st.sampled_from([first, first, len(lines) - 1]).map(lambda place: max(place, first)))
+        lines.insert(again + 1, f"{lines[first].partition(chr(9))[0]}\thttps://other.org/x")
+        content = "\n".join([*lines, *data.draw(st.sampled_from([[], ["README.md"]]))]).encode()
+        assert read_in_pieces(content, *pieces).refused == again + 2
+
+    @pytest.mark.parametrize("after", [b"\xff\n", b"a\tb\tc\n", b"\0\n", b"<html>\n", b"x" * (MAX_LINE + 5)])
+    @pytest.mark.parametrize("many", [1, 20_000])
+    def test_two_addresses_of_one_path_are_told_though_worse_follows(self, after: bytes, many: int) -> None:
+        good = rows(*(f"zz/Subjects/s/2016-12-14/001/alf/a{number:06}.b.npy" for number in range(many)))
+        content = rows(f"{FIRST}\thttps://a.org/1", f"{FIRST}\thttps://a.org/2") + good + after
+        with pytest.raises(UnsafeData, match=rf"row (2|{many + 3}) of .one_root") as caught:
+            read(content)
+        assert "row 2 " not in caught.value.message or "twice" in caught.value.message
+
+    def test_a_file_that_is_no_index_is_read_from_where_the_stream_stands(self) -> None:
+        stream = io.BytesIO(b"header\n" + rows(SECOND, FIRST))
+        stream.seek(7)
+        assert [entry.path for entry in read_one_root(stream, base_url=BASE)] == [FIRST, SECOND]
+
+    def test_a_sorted_file_needs_no_way_back(self) -> None:
+        reader, writer = os.pipe()
+        with open(writer, "wb") as into:  # noqa: PTH123 - a pipe
+            into.write(rows(FIRST, SECOND))
+        with open(reader, "rb") as stream:  # noqa: PTH123
+            assert [entry.path for entry in read_one_root(stream, base_url=BASE)] == [FIRST, SECOND]
+
+    @settings(max_examples=60)
+    @given(contents(), st.randoms(use_true_random=False), PIECES)
+    def test_the_order_of_the_rows_makes_no_difference(
+        self, content: bytes, random: Random, pieces: tuple[int, int]
+    ) -> None:
+        lines = [line + b"\n" for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
+        wanted = read_in_pieces(b"".join(lines), *pieces)
+        random.shuffle(lines)
+        found = read_in_pieces(b"".join(lines), *pieces)
+        assert (found.urls, len(found.left_out)) == (wanted.urls, len(wanted.left_out))
