@@ -79,6 +79,8 @@ seconds, rows = time.perf_counter() - begun, len(index)
 PANDAS = f"""
 import json, sys, time
 import pandas
+if len(sys.argv) > 2:
+    pandas.set_option("future.infer_string", False)
 begun = time.perf_counter()
 frame = pandas.read_csv(sys.argv[1], sep="\\t", header=None)
 seconds, rows = time.perf_counter() - begun, len(frame)
@@ -357,6 +359,7 @@ def reading(root: Path, large: Path, shuffled: Path, rows: int, aside: Path, run
     found = medians(
         {
             "pandas": lambda: program(PANDAS, root / INDEX, rows=rows),
+            "objects": lambda: program(PANDAS, root / INDEX, Path("objects"), rows=rows),
             "read": lambda: program(READ, root / INDEX, one, rows=rows, fresh=one),
             "shuffled": lambda: program(READ, shuffled / INDEX, mixed, rows=rows, fresh=mixed),
         },
@@ -366,10 +369,18 @@ def reading(root: Path, large: Path, shuffled: Path, rows: int, aside: Path, run
         program(WRITE, index, aside / "written", rows=rows)
         assert filecmp.cmp(aside / "written", root / INDEX, shallow=False), index
     peer, ours = found["pandas"], found["read"]
-    row(f"text to index, {rows:,} rows", f"`pandas.read_csv`, pandas {pd.__version__}, whole process", ms(peer.whole))
-    row("", "**ONE light** `read_one_root`, whole process", ms(ours.whole), *ratio_to(ours.whole, peer.whole, 0.8))
-    row("", "`pandas.read_csv` alone", ms(peer.alone))
-    row("", "**ONE light** `read_one_root` alone", ms(ours.alone), *ratio_to(ours.alone, peer.alone, 0.8))
+    row(f"text to index, {rows:,} rows, whole process", "**ONE light** `read_one_root`", ms(ours.whole))
+    for case, words in (("pandas", "strings of Arrow"), ("objects", "strings of Python, as before pandas 3")):
+        peer = found[case]
+        row(
+            "",
+            f"`read_csv` of pandas {pd.__version__}, {words}",
+            ms(peer.whole),
+            *ratio_to(ours.whole, peer.whole, 0.8),
+        )
+    row("the same without imports", "**ONE light** `read_one_root`", ms(ours.alone))
+    for case, words in (("pandas", "strings of Arrow"), ("objects", "strings of Python")):
+        row("", f"`read_csv`, {words}", ms(found[case].alone), *ratio_to(ours.alone, found[case].alone, 0.8))
     mix = found["shuffled"]
     row("the same, shuffled", "**ONE light**, whole process", ms(mix.whole), f"{mix.whole / ours.whole:.2f} × sorted")
     row("", "most memory", f"{mix.peak:.0f} MB", f"sorted {ours.peak:.0f}, pandas {peer.peak:.0f} MB")

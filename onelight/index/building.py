@@ -155,7 +155,10 @@ class Builder:
             "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)",
             (self._segments, self._texts[0].decode(), *blobs, checksum(*blobs)),
         )
-        self._connection.execute("INSERT INTO numbers VALUES (?, ?, ?)", (self._segments, numbers, checksum(numbers)))
+        self._connection.execute(
+            "INSERT INTO numbers VALUES (?, ?, ?)",
+            (self._segments, numbers, checksum(b"numbers %d" % self._segments, numbers)),
+        )
         self._segments += 1
         self._begin_segment()
 

@@ -215,7 +215,7 @@ class Catalogue:
 
     def _numbers(self, number: int) -> bytes:
         row = self._one("SELECT numbers, checksum FROM numbers WHERE id = ?", number)
-        if row is None or not _are_intact(row[:1], row[1]):
+        if row is None or not _are_intact((b"numbers %d" % number, row[0]), row[1]):
             raise _damaged("a segment is not as it was written")
         return bytes(row[0])
 
