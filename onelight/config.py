@@ -4,13 +4,15 @@
 well, because the documentation that people follow shows them so. A file that cannot be understood is never
 overwritten. Keys that this version does not know are kept.
 
-==========================  ======================================================================
+==========================  ===========================================================================
 ``ONELIGHT_CONFIG_DIR``     folder of the configuration and the data, instead of ``~/.one``
 ``ONELIGHT_REPO``           current repository, instead of the one in the file
 ``FIGSHARE_TOKEN``          token of every figshare repository, instead of the one in the file
 ``ONELIGHT_CONNECTIONS``    most connections to one host at a time, instead of ``connections``
+``ONELIGHT_INDEX_MAX_AGE``  seconds for which an index is not asked for again, instead of ``index_max_age``
+``ONELIGHT_OFFLINE``        never use the network
 ``ONELIGHT_NO_PROGRESS``    neither bars nor lines of progress
-==========================  ======================================================================
+==========================  ===========================================================================
 
 ``ONELIGHT_CONNECT_TIMEOUT``, ``ONELIGHT_IDLE_TIMEOUT``, ``ONELIGHT_FLOOR_SPEED``, ``ONELIGHT_TOTAL_TIMEOUT`` and
 ``ONELIGHT_ATTEMPTS`` are instead of what stands under ``limits`` in the file; ``ONELIGHT_PROGRESS_INTERVAL`` is the

@@ -59,6 +59,9 @@ class CurrentIndex:
         self._rests_until = 0.0
         self._file: tuple[int, ...] = ()
         self._damaged: tuple[int, ...] | None = None
+        self._is_expired = False
+        self._process = os.getpid()
+        self._told: tuple[str, ...] = ()
 
     def ask(self, question: Callable[[Index], _T]) -> _T:
         """Return the answer to a question, all of it from one version of the index.
@@ -71,16 +74,22 @@ class CurrentIndex:
         try:
             return question(self.get())
         except DamagedIndex as error:
+            if self._offline:  # nobody could make it again
+                raise
             log.info("%s; it is made again", error.message)
             with self._lock:
                 self._index, self._damaged = None, self._file
                 with contextlib.suppress(OSError):
-                    self._kept.unlink()
+                    if _number(self._kept.stat()) == self._file:
+                        self._kept.unlink()
             return question(self.get())
 
     def get(self, *, refresh: bool = False) -> Index:
         """Return the index; with ``refresh`` the repository is asked, however new it is."""
+        if self._process != os.getpid():  # forked, perhaps while another thread held the lock: that thread is not here
+            self._process, self._lock = os.getpid(), threading.RLock()
         with self._lock:
+            refresh |= self._is_expired
             is_new = self._age(self._checked) < self._max_age or time.monotonic() < self._rests_until
             if self._index is not None and not refresh and is_new:
                 return self._index
@@ -95,12 +104,16 @@ class CurrentIndex:
         return not self._offline and now - self._asked > _JUST_NOW and now >= self._rests_until
 
     def expire(self) -> None:
-        """Let the repository be asked next time, by all processes: it was changed."""
+        """Let the repository be asked next time, here and in every process that begins then: it was changed."""
         with self._lock:
-            self._checked = self._rests_until = 0.0
-            with contextlib.suppress(OSError):
-                before = time.time() - self._max_age - 1
-                os.utime(self._kept, (before, before))
+            self._is_expired = True
+            self._rests_until = 0.0
+            before = time.time() - self._max_age - 1
+            try:
+                _set_time(self._kept, before)
+            except OSError:  # somebody else's file
+                with contextlib.suppress(OSError):
+                    self._kept.unlink()
 
     @property
     def _kept(self) -> Path:
@@ -119,13 +132,10 @@ class CurrentIndex:
             now = self._open() or kept  # another process may have asked meanwhile
             if now is not None and not refresh and not self._is_old(now):
                 return self._use(*now)
-            return self._ask_repository(
-                now if now is None or not refresh else self._checked_through(now), refresh=refresh
-            )
+            return self._ask_repository(now, refresh=refresh)
 
     def _ask_repository(self, kept: tuple[Index, float] | None, *, refresh: bool) -> Index:
-        # A folder is looked through again where that is asked for: a file that grew does not show in it.
-        last = kept[0] if kept is not None and not (refresh and self._repository.max_age == 0) else None
+        last = kept[0] if kept is not None and not (refresh and self._is_doubtful(kept[0])) else None
         asked = time.time()
         self._asked = time.monotonic()
         try:
@@ -138,19 +148,22 @@ class CurrentIndex:
             self._rests_until = time.monotonic() + _REST
             return self._use(*kept)
         self._rests_until = 0.0
+        self._is_expired = False
         if index is last:
             with contextlib.suppress(OSError):  # somebody else's file: it answers all the same
-                os.utime(self._kept, (asked, asked))
+                _set_time(self._kept, asked)
         return self._use(index, asked)
 
-    def _checked_through(self, kept: tuple[Index, float]) -> tuple[Index, float] | None:
-        """Return an index that somebody wants to be sure of, if it is whole."""
+    def _is_doubtful(self, index: Index) -> bool:
+        """Tell whether an index that somebody wants to be sure of is damaged, or may have changed unseen."""
         try:
-            kept[0].check()
+            if not self._repository.is_certain(index.fact("stamp")):
+                return True
+            index.check()
         except DamagedIndex as error:
             log.info("%s", error.message)
-            return None
-        return kept
+            return True
+        return False
 
     def _made(self, last: Index | None) -> Index:
         """Ask the repository, and keep what is new."""
@@ -167,8 +180,11 @@ class CurrentIndex:
         if index is last:
             return index
         # Kept open, so that it is this one that answers, whatever another process puts in its place.
-        if os.name == "nt":  # which renames no open file
+        if os.name == "nt":  # which renames no open file, and replaces none
             index.close()
+            for other in {id(one): one for one in (last, self._index) if one is not None}.values():
+                other.close()
+            self._index = None
         where = self._kept
         try:
             self._file = _number(temporary.stat())
@@ -222,12 +238,19 @@ class CurrentIndex:
     def _use(self, index: Index, checked: float) -> Index:
         if index is not self._index:
             self._index = index
-            for remark in index.remarks[:5]:
-                log.warning("%s", remark)
-            if len(index.remarks) > 5:
-                log.warning("and %d more remarks on the index of '%s'", len(index.remarks) - 5, self._repository.name)
+            if index.remarks != self._told:  # a folder that changes is looked through often
+                self._tell(index)
         self._checked = checked
         return index
+
+    def _tell(self, index: Index) -> None:
+        """Say what the index leaves out: one line, for most questions are about the rest."""
+        self._told = index.remarks
+        if not index.remarks:
+            return
+        more = f"; and {index.remarked - 1:,} more remarks on '{self._repository.name}'" if index.remarked > 1 else ""
+        where = f" (onelight scan {self._repository.address})" if more and self._repository.kind == "local" else ""
+        log.warning("%s%s%s", index.remarks[0], more, where)
 
 
 def last_index(folder: Path) -> Index | None:
@@ -257,6 +280,12 @@ def duration(seconds: float) -> str:
     return f"{max(0, seconds):.0f} seconds"
 
 
+def _set_time(path: Path, moment: float) -> None:
+    """Set the time of change of a file, and not of one that a link leads to."""
+    follow = os.utime not in os.supports_follow_symlinks
+    os.utime(path, (moment, moment), follow_symlinks=follow)
+
+
 def _number(found: os.stat_result) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size
 
@@ -272,12 +301,10 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         while lock is None:
-            path.touch()
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666))
             number = _number(path.stat())
-            lock = sqlite3.connect(path, timeout=_PATIENCE, check_same_thread=False)
-            with contextlib.suppress(sqlite3.Error):
-                lock.execute("PRAGMA journal_mode = MEMORY")  # a killed process would leave one on the disk
-                lock.execute("BEGIN EXCLUSIVE")
+            lock = sqlite3.connect(path, timeout=0, check_same_thread=False)
+            _wait_for(lock)
             if not path.exists() or _number(path.stat()) != number:  # removed by whoever had it, and of no use
                 lock.close()
                 lock = None
@@ -290,3 +317,19 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 path.unlink()
             lock.close()
+
+
+def _wait_for(lock: sqlite3.Connection) -> None:
+    """Wait until nobody else has a lock, in small steps, so that Ctrl-C ends it; not for ever."""
+    until = time.monotonic() + _PATIENCE
+    with contextlib.suppress(sqlite3.Error):  # a disk without locks
+        while True:
+            try:
+                lock.execute("PRAGMA journal_mode = MEMORY")  # a killed process would leave one on the disk
+                lock.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    return
+                time.sleep(0.02)
+            else:
+                return

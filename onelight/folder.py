@@ -3,7 +3,8 @@
 A data root is the folder that holds the labs. Nothing is skipped in silence: what is not ALF comes back as a
 :class:`Problem` with the reason and the right form, one for a whole folder where the folder is what is wrong. What is
 shared although it is not strict ALF, which other clients may not read, is remarked on in the same way.
-Files and folders that a system or a tool leaves behind (hidden ones, ``Thumbs.db``) are no data, and are counted.
+Files and folders that a system or a tool leaves behind (hidden ones, ``Thumbs.db``, copies that are not finished) are
+no data, and are counted.
 ``docs/scan.md`` has all the rules.
 """
 
@@ -46,6 +47,10 @@ _LEFT_BEHIND = frozenset(
         *("lost+found", "@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot"),
     }
 )
+#: How the names of copies that are not finished end, of browsers and of programs that copy.
+_UNFINISHED = (".part", ".partial", ".crdownload", ".filepart")
+#: The last character of these: nearly all names end with another one, and this is asked of every file.
+_UNFINISHED_LAST = frozenset("tldTLD")
 #: Names of files that were found to be good, by the folder below a session. They repeat in every session.
 _MOST_REMEMBERED = 100_000
 #: Time stamps are as coarse as two seconds (FAT): in a folder that changed so short a time ago, more may be on its way.
@@ -237,6 +242,9 @@ class Walk:
                             continue
                         try:
                             if item.is_file():
+                                if name[-1] in _UNFINISHED_LAST and name.lower().endswith(_UNFINISHED):
+                                    self.ignored += 1
+                                    continue
                                 sizes[name] = item.stat().st_size
                             else:
                                 others.append(item)

@@ -93,6 +93,10 @@ class Repository(ABC):
             and self.facts(stamp) == {name: last.fact(name) for name in ("source", "stamp")}
         )
 
+    def is_certain(self, stamp: str) -> bool:  # noqa: ARG002 - the kinds decide
+        """Tell whether by this stamp every change is seen; where not, who says ``--refresh`` gets all of it anew."""
+        return True
+
     def look(self, entries: list[Entry]) -> list[Entry]:
         """Return entries of one session as they are at this moment, where that can be seen without asking anybody."""
         return entries

@@ -25,6 +25,7 @@ from onelight.errors import (
     AlfError,
     AmbiguousQuery,
     DatasetNotFound,
+    NoSpace,
     NotFound,
     ObjectNotFound,
     OneError,
@@ -1337,7 +1338,7 @@ class TestIndex:
     def test_a_folder_that_cannot_be_written_is_said(self, tmp_path: Path, write_files: Write) -> None:
         root = write_files(tmp_path / "root", f"{CORI}/alf/a.b.npy")
         (root / ".one_root").mkdir()
-        with pytest.raises(RepositoryError, match="cannot be written"):
+        with pytest.raises(NoSpace, match="cannot be written"):
             write_index(root)
         assert {path.name for path in root.iterdir()} == {".one_root", "nicklab"}
 

@@ -90,6 +90,18 @@ class TestWhatIsShared:
         found = look(f"{SESSION}/alf/{name}")
         assert ([entry.path for entry in found.index], found.problems, found.ignored) == ([GOOD], (), 1)
 
+    @pytest.mark.parametrize("ending", ["part", "PARTIAL", "crdownload", "filePart"])
+    def test_copies_that_are_not_finished_are_no_data(self, look: Callable[..., Scan], ending: str) -> None:
+        found = look(
+            f"{SESSION}/alf/a.b.{ending}", f"{SESSION}/alf/spikes.times.npy.{ending}", f"{SESSION}/alf/a.c.x{ending}"
+        )
+        assert [entry.path for entry in found.index] == [f"{SESSION}/alf/a.c.x{ending}", GOOD]
+        assert (found.problems, found.ignored) == ((), 2)
+
+    def test_a_folder_whose_name_ends_like_that_of_a_copy_is_a_folder(self, look: Callable[..., Scan]) -> None:
+        found = look(f"{SESSION}/probe.part/a.b.npy")
+        assert (f"{SESSION}/probe.part/a.b.npy" in found.index, found.problems, found.ignored) == (True, (), 0)
+
     @posix
     def test_a_link_to_a_file_is_the_file(self, tmp_path: Path, write_files: Write) -> None:
         root = write_files(tmp_path / "root", GOOD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -49,6 +50,13 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     return tmp_path / "some/folder/hashes.sqlite"
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let files be remembered that were made just now: nobody can put the time of change back."""
+    monkeypatch.setattr(reading, "_COARSE", 0)
+    monkeypatch.setattr(crew, "_MANY", 1 << 30)  # the helping processes have a module of their own
 
 
 def rest(path: Path) -> None:
@@ -123,6 +131,17 @@ class TestReading:
         monkeypatch.setattr(sys, "executable", "")
         assert is_right(root, run(root, entries)[0], entries)
 
+    def test_a_program_that_is_one_file_is_not_run_once_more(
+        self, root: Path, fill: Fill, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise AssertionError("a process was started")
+
+        monkeypatch.setattr(sys, "frozen", True, raising=False)
+        monkeypatch.setattr(subprocess, "Popen", refuse)
+        entries = fill(600)
+        assert is_right(root, run(root, entries)[0], entries)
+
     def test_no_more_is_taken_than_is_needed_to_keep_the_cores_busy(self, root: Path, fill: Fill) -> None:
         entries = fill(20) * 1000
         taken = 0
@@ -192,6 +211,21 @@ class TestFaults:
             stop.set()
             thread.join()
 
+    @pytest.mark.parametrize("number", [3, 1000])
+    def test_what_cannot_be_read_is_collected_and_the_rest_is_read(self, root: Path, fill: Fill, number: int) -> None:
+        paths = [entry.path for entry in fill(number)]
+        (root / paths[1]).unlink()
+        (root / paths[-1]).unlink()
+        unread: list[tuple[str, str]] = []
+        with Hashes() as hashes:
+            rows = list(hashes.rows(root, ((path, 10) for path in paths), unread))
+            assert hashes.read == number - 2
+        assert [(path, md5) for path, _, md5 in rows] == [
+            (path, md5_of(root / path)) for path in paths if (root / path).exists()
+        ]
+        reason = f"cannot be read: {os.strerror(errno.ENOENT)}"
+        assert unread == [(paths[1], reason), (paths[-1], reason)]
+
     def test_closing_ends_the_reading_of_a_large_file(self, root: Path) -> None:
         root.mkdir()
         with (root / "a.b.npy").open("wb") as stream:
@@ -205,6 +239,7 @@ class TestFaults:
             assert time.monotonic() - begun < 5
 
 
+@pytest.mark.usefixtures("at_once")
 class TestCache:
     def test_the_second_time_no_file_is_read(self, root: Path, fill: Fill, cache: Path) -> None:
         entries = fill(500)
@@ -258,11 +293,19 @@ class TestCache:
         assert is_right(root, found, [Entry("new")])
         assert read + kept == 1
 
-    def test_a_file_written_just_now_is_not_remembered(self, root: Path, fill: Fill, cache: Path) -> None:
-        entries = fill(3)
-        (root / entries[0].path).write_bytes(b"new")
+    @pytest.mark.parametrize("size", [10, reading._SMALL])
+    def test_a_file_written_just_now_is_not_remembered(
+        self, root: Path, fill: Fill, cache: Path, monkeypatch: pytest.MonkeyPatch, size: int
+    ) -> None:
+        monkeypatch.setattr(reading, "_COARSE", 2_000_000_000)
+        entries = fill(3, size)
+        (root / entries[0].path).write_bytes(bytes(size))
         run(root, entries, cache)
-        assert run(root, entries, cache)[1:] == (1, 2)
+        # That of the others was put back, and when it was shows in their time of change.
+        assert run(root, entries, cache)[1:] == (3, 0)
+        time.sleep(2.1)
+        assert run(root, entries, cache)[1:] == (3, 0)
+        assert run(root, entries, cache)[1:] == (0, 3)
 
     def test_what_was_read_before_a_stop_is_remembered(self, root: Path, fill: Fill, cache: Path) -> None:
         entries = fill(100)
@@ -276,7 +319,8 @@ class TestCache:
     def test_many_processes_share_it(self, root: Path, fill: Fill, cache: Path) -> None:
         entries = fill(400)
         program = (
-            "import sys; from pathlib import Path; from onelight.hashes import Hashes\n"
+            "import sys; from pathlib import Path; from onelight.hashes import Hashes, crew, reading\n"
+            "reading._COARSE, crew._MANY = 0, 1 << 30\n"
             "with Hashes(Path(sys.argv[1])) as hashes:\n"
             "    rows = hashes.rows(Path(sys.argv[2]), [(path, 1) for path in sys.argv[3:]])\n"
             "    print(*(md5 for _, _, md5 in rows))"
@@ -309,6 +353,7 @@ class TestCache:
         db.close()
 
 
+@pytest.mark.usefixtures("at_once")
 class TestCachesThatCannotBeUsed:
     """None is an error: files are read."""
 

@@ -235,13 +235,16 @@ def date_filter(wanted: object) -> Callable[[str], bool]:
     >>> date_filter(["2016-12-14", "2017-*"])("2017-01-01")
     True
     """
-    for one in [wanted] if isinstance(wanted, str) or not isinstance(wanted, Iterable) else list(wanted):
-        if isinstance(one, str) and "*" not in one and _day_problem(one):
+    several = not isinstance(wanted, str) and isinstance(wanted, Iterable)
+    dates = list(wanted) if several else [wanted]  # type: ignore[call-overload]  # looked at twice
+    for one in dates:
+        problem = _day_problem(one) if isinstance(one, str) else "it is neither a text nor a datetime.date"
+        if problem and not isinstance(one, dt.date) and not (isinstance(one, str) and "*" in one):
             raise AlfError(
-                f"{printable(one)} is not a date: {_day_problem(one)}",
+                f"{one!r} is not a date: {problem}",
                 hint="Give YYYY-MM-DD, with * for any text ('2016-12-*'), or a range (date_range=('2016-12', None))",
             )
-    return value_filter(wanted)
+    return value_filter(dates)
 
 
 def range_filter(wanted: object) -> Callable[[str], bool]:

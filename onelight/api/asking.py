@@ -320,10 +320,6 @@ class Asking:
         by_path = {entry.below: entry for entry in entries}
         return [by_path[path] for path in sorted(newest(by_path, query.revision))]
 
-    def _select(self, session: str, query: Query | None = None) -> builtins.list[Entry]:
-        """Return the files of a session, or some of them, as the index has them; none if there is no such session."""
-        return self._current.ask(lambda index: index.select(session, query))
-
     def _most(self, parallel: int | None) -> int | None:
         """Return the most connections to one host: what is asked for, else what the configuration says, if anything."""
         return parallel if parallel is not None else self._connections

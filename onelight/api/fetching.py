@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from onelight.alf import Query, Session, printable
@@ -95,11 +94,20 @@ class Fetching(Asking):
         output : Path or str, optional
             As for :meth:`download`.
         """
+        asked = list(paths)
+
+        def look_up(index: Index) -> builtins.list[builtins.list[Entry]]:
+            return [_entries_of(path, index) for path in asked]
+
+        found = self._current.ask(look_up)
+        if not all(found) and self._current.may_be_old:
+            self._current.get(refresh=True)
+            found = self._current.ask(look_up)
         wanted: dict[str, Entry] = {}
         absent: dict[str, Outcome] = {}
         folder = self._target_folder(output)
-        for path in paths:
-            entries = self._repository.look(self._current.ask(partial(_entries_of, path)))
+        for path, there in zip(asked, found, strict=True):
+            entries = self._repository.look(there)
             wanted.update((each.path, each) for each in entries)
             if not entries:
                 error = DatasetNotFound(
@@ -210,8 +218,9 @@ class Fetching(Asking):
         """
         steps: builtins.list[Fetch | Keep] = []
         absent = []
-        for checked in damaged:
-            entry = self._current.ask(partial(Index.get, path=checked.path))
+        asked = list(damaged)
+        entries = self._current.ask(lambda index: [index.get(checked.path) for checked in asked])
+        for checked, entry in zip(asked, entries, strict=True):
             if entry is not None:
                 steps.append(Fetch(entry, checked.target, checked.why))
                 continue

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from onelight.alf import Dataset, Pattern, Query
+from onelight.alf import Pattern, Query
 from onelight.api.choosing import Call, ambiguous, no_attribute, one_place, only
 from onelight.api.fetching import Fetching
 from onelight.errors import (
@@ -557,12 +557,14 @@ class Loading(Fetching):
         dataset = entry.dataset
         if dataset is None:
             return
-        names = {other.dataset.object for other in self._select(entry.session) if other.dataset}
+        there = self._current.ask(lambda index: index.select(entry.session))
+        names = {other.dataset.object for other in there if other.dataset}
         for key, value in dict.items(bunch):
             other = _POINTS_TO.get(key, key)
             if other == dataset.object or other not in names or getattr(value, "size", _MANY) >= _MANY:
                 continue
-            files = self._select(entry.session, Query(Pattern(other), dataset.collection, extension="npy"))
+            query = Query(Pattern(other), dataset.collection, extension="npy")
+            files = [file for file in there if query.matches(file.below)]
             rows = next(filter(None, (_rows_here(self._place(file)) for file in files)), 0)
             if rows and counts_from_one(value, rows):
                 log.warning(
@@ -588,18 +590,22 @@ class Loading(Fetching):
 
     def _explaining(self, entries: Iterable[Entry], revision: str | None) -> dict[Entry, builtins.list[Entry]]:
         """Return for each of some files those that are needed to read it, of no newer revision than this one."""
-        of_session: dict[str, dict[Dataset, Entry]] = {}
+        wanted = list(entries)
+        sessions = {entry.session for entry in wanted}
+        selected = self._current.ask(lambda index: {session: index.select(session) for session in sessions})
+        of_session = {
+            session: {
+                other.dataset: other
+                for other in others
+                if other.below.endswith((".json", ".ch"))
+                and other.dataset
+                and (revision is None or other.dataset.revision <= revision)
+            }
+            for session, others in selected.items()
+        }
         found = {}
-        for entry in entries:
-            there = of_session.get(entry.session)
-            if there is None:
-                there = of_session[entry.session] = {
-                    other.dataset: other
-                    for other in self._select(entry.session)
-                    if other.below.endswith((".json", ".ch"))
-                    and other.dataset
-                    and (revision is None or other.dataset.revision <= revision)
-                }
+        for entry in wanted:
+            there = of_session[entry.session]
             found[entry] = [there[other] for other in companions(entry.dataset, there)] if entry.dataset else []
         return found
 

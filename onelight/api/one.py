@@ -23,6 +23,8 @@ class One(Loading, Sharing):
         Name of a repository of the configuration; by default the current one.
     cache_dir : Path or str, optional
         Folder that gets a folder of data for each repository; by default ``~/.one/data``.
+    offline : bool, optional
+        Never use the network: what is on this computer answers. By default as ``ONELIGHT_OFFLINE`` says.
 
     Raises
     ------
@@ -46,7 +48,8 @@ def default() -> One:
     global _default, _followed
     config = Config.load()
     settings = config.repository()
-    how = (config.folder, config.limits, config.connections, os.getpid())
+    places = (config.folder, config.data_folder(settings.name))
+    how = (places, config.limits, config.connections, config.offline, config.index_max_age, os.getpid())
     followed = (settings.name, settings.kind, dict(settings.options), settings.secret, how)
     if _default is None or followed != _followed:
         _default, _followed = One(), followed

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from onelight.alf import Pattern, Query, Session
+from onelight.alf import Dataset, Pattern, Query, Session, value_filter
 from onelight.errors import AlfError, DatasetNotFound, NotFound, ObjectNotFound
-from onelight.index import Entry, Index, Terms
+from onelight.index import Entry, Index
 from onelight.notes import log
 
 _PARTS = ("collection", "revision", "namespace", "timescale", "extension")
@@ -41,34 +41,35 @@ class Asked:
     ) -> Asked:
         """Read what a user wrote; ``query`` has the parts that all of these names must have."""
         first, second, third = (
-            tuple(
-                replace(query, pattern=Pattern(text)) for text in ([texts] if isinstance(texts, str) else texts or ())
-            )
+            tuple(replace(query, pattern=Pattern(text)) for text in _texts(texts))
             for texts in (all_of, any_of, without)
         )
         if not (first or second or third) and query != Query():
             first = (query,)
-        for value in _plain_values(filters.get("number")):
-            if not value.isdecimal():
-                raise AlfError(f"{value!r} is not a number of a session", hint="Give 1 or '001', with * for any text")
-        return cls(first, second, third, filters)
+        # What can be gone through once only is looked at twice.
+        kept = {name: value if _is_one(value) else list(value) for name, value in filters.items()}  # type: ignore[call-overload]
+        if kept.get("number") is not None:
+            kept["number"] = [_number(value) for value in _values(kept["number"])]
+        return cls(first, second, third, kept)
 
     def answer(self, index: Index) -> list[str]:
-        """Return the sessions, and say what name occurs nowhere, if that is why there are none."""
+        """Return the sessions, and say what occurs nowhere: a slip of the pen must not look like an answer."""
         found = index.search(self.all_of, any_of=self.any_of, without=self.without, **self.filters)
-        unknown = [query for query in self.without if not index.occurs(query)]
-        if not found:
-            unknown += [query for query in self.all_of if not index.occurs(query)]
-            if not any(map(index.occurs, self.any_of)):
-                unknown += self.any_of
-        if unknown or not found:
-            terms = index.terms()
+        asked = (*self.any_of, *self.without) if found else (*self.all_of, *self.any_of, *self.without)
+        unknown = [query for query in asked if not index.occurs(query)]
+        if unknown:
+            names = index.names()
             for query in unknown:
-                log.warning("%s", _unknown_dataset(query, terms))
-            for name in ("lab", "subject") if not found else ():
-                for value in _plain_values(self.filters[name]):
-                    if value not in getattr(terms, name):
-                        log.warning("no %s is named '%s'%s", name, value, _or(value, getattr(terms, name)))
+                log.warning("%s", _unknown_dataset(query, names))
+        if not found:
+            terms = index.terms()
+            for name in ("lab", "subject"):
+                known = getattr(terms, name)
+                for value in _values(self.filters[name]):
+                    if isinstance(value, str) and not any(map(value_filter(value), known)):
+                        near = "" if "*" in value else _or(value, known)
+                        verb = "fits" if "*" in value else "is named"
+                        log.warning("no %s %s '%s'%s", name, verb, value, near)
         return found
 
 
@@ -108,25 +109,71 @@ def not_found(query: Query, session: str, entries: Sequence[Entry]) -> NotFound:
     return DatasetNotFound(f"{session} has no dataset '{text}'{where}", hint=f"It has: {', '.join(near)}")
 
 
-def _unknown_dataset(query: Query, terms: Terms) -> str:
-    """Say that nothing has a name, and which names are like it."""
-    where = "".join(f" with {name}={getattr(query, name)!r}" for name in _PARTS if getattr(query, name) is not None)
-    if query.pattern is None:
-        return f"no session has a dataset{where}"
-    text = query.pattern.text
+def _unknown_dataset(query: Query, names: Iterable[str]) -> str:
+    """Say that nothing has a name, and which names are like it; or which values a part of it has."""
+    asked = {name: getattr(query, name) for name in _PARTS if getattr(query, name) is not None}
+    where = "".join(f" with {name}={value!r}" for name, value in asked.items())
+    text = query.pattern.text if query.pattern is not None else ""
     name = text.rpartition("/")[2]
-    objects = sorted({type_.partition(".")[0] for type_ in terms.dataset_types})
-    known = objects if "." not in name else terms.dataset_types
-    what = "object" if "." not in name else "dataset"
-    # The name itself may be right, and a part of it not.
-    is_known = name in known
-    return f"no session has the {what} '{text}'{where}" + ("" if is_known else _or(name, known))
+    what = "dataset" if "." in name or not text else "object"
+    message = f"no session has {f'the {what}' if text else 'a dataset'}{f' {text!r}' if text else ''}{where}"
+    datasets = [dataset for dataset in map(_parsed, names) if dataset is not None]
+    fitting = [one for one in datasets if query.pattern is None or query.pattern.matches(str(one))]
+    if fitting and asked:  # the pattern is right, a part is not
+        values = {part: sorted({getattr(one, part) for one in fitting} - {""}) for part in asked}
+        has = [f"{part} is one of: {', '.join(map(repr, some[:10]))}" for part, some in values.items() if some]
+        return f"{message}; of it, {'; '.join(has)}" if has else message
+    known = sorted({one.object if what == "object" else one.type for one in datasets})
+    return message if name in known else message + _or(name, known)
 
 
-def _plain_values(value: object) -> list[str]:
-    """Return the values of a filter that are names, and no patterns."""
-    values = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
-    return [text for text in values if isinstance(text, str) and "*" not in text]
+def _parsed(below: str) -> Dataset | None:
+    try:
+        return Dataset.parse(below)
+    except AlfError:
+        return None
+
+
+def _texts(texts: object) -> list[str]:
+    """Return patterns as a list.
+
+    Raises
+    ------
+    AlfError
+        If it is neither a text nor several.
+    """
+    if texts is None or isinstance(texts, str):
+        return [texts] if texts is not None else []
+    if not isinstance(texts, Iterable):
+        raise AlfError(f"{texts!r} is not a dataset pattern", hint="Give it as text: 'spikes.times'; several as a list")
+    return list(texts)
+
+
+def _is_one(value: object) -> bool:
+    return isinstance(value, str) or not isinstance(value, Iterable)
+
+
+def _values(value: object) -> list[object]:
+    """Return the values of a filter; none where it lets everything pass."""
+    if value is None:
+        return []
+    return [value] if _is_one(value) else list(value)  # type: ignore[call-overload]
+
+
+def _number(value: object) -> object:
+    """Return the number of a session as it is compared.
+
+    Raises
+    ------
+    AlfError
+        If it is none.
+    """
+    if isinstance(value, float) and value.is_integer():  # a column of pandas
+        value = int(value)
+    text = str(value)
+    if value is None or not (text.isdecimal() or (isinstance(value, str) and "*" in text)):
+        raise AlfError(f"{value!r} is not a number of a session", hint="Give 1 or '001', with * for any text")
+    return value
 
 
 def _or(name: str, known: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from onelight.api.asking import Asking
 from onelight.config import default_folder
-from onelight.errors import AlfError, ReadOnlyRepository, RepositoryError
+from onelight.errors import AlfError, NoSpace, ReadOnlyRepository
 from onelight.folder import Problem, Scan, scan
 from onelight.hashes import HASHES_NAME, Hashes
 from onelight.index import INDEX_NAME, Entry, Index, write_one_root
@@ -254,8 +254,8 @@ def write_index(root: Path | str, *, base_url: str = "", allow_partial: bool = F
     try:
         _write_index_file(target, rows)
     except OSError as error:
-        raise RepositoryError(
-            f"{target} cannot be written: {error.strerror}", hint="Put the mode of the folder right"
+        raise NoSpace(
+            f"{target} cannot be written: {error.strerror}", hint="Make room, or put the mode of the folder right"
         ) from error
     return target, found
 
@@ -275,5 +275,5 @@ def _unfit(root: Path, problems: Sequence[Problem]) -> AlfError:
     more = f"\n  and {len(problems) - 50} more" if len(problems) > 50 else ""
     return AlfError(
         f"{root} cannot be shared as it is:\n{shown}{more}\n",
-        hint="Nothing was sent. Put these right, or leave them out with --allow-partial (allow_partial=True)",
+        hint="Nothing was sent or written. Put these right, or leave them out: --allow-partial (allow_partial=True)",
     )

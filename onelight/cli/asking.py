@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,18 +42,32 @@ def _filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the questions that choose sessions; it gets them as ``filters``, as One.search takes them."""
     dataset = completed("dataset")
 
-    @click.argument("datasets", metavar="[DATASET]...", nargs=-1, shell_complete=dataset)
-    @click.option("--has", multiple=True, metavar="DATASET", help="The same as an argument.", shell_complete=dataset)
+    @click.argument("datasets", metavar="[DATASET]...", nargs=-1, callback=_check_datasets, shell_complete=dataset)
+    @click.option(
+        "--has",
+        multiple=True,
+        metavar="DATASET",
+        callback=_check_datasets,
+        help="The same as an argument.",
+        shell_complete=dataset,
+    )
     @click.option(
         "--any",
         "any_of",
         multiple=True,
         metavar="DATASET",
+        callback=_check_datasets,
         help="May be given several times: a session has one of these.",
         shell_complete=dataset,
     )
     @click.option(
-        "--not", "without", multiple=True, metavar="DATASET", help="It has none of these.", shell_complete=dataset
+        "--not",
+        "without",
+        multiple=True,
+        metavar="DATASET",
+        callback=_check_datasets,
+        help="It has none of these.",
+        shell_complete=dataset,
     )
     @click.option(
         "--lab",
@@ -91,6 +106,28 @@ def _filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(filters=filters, **options)
 
     return wrapped
+
+
+def _check_datasets(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a whole session, which other commands take in this place."""
+    for text in value:
+        if _is_session(text):
+            msg = f"this is a session; `onelight list {shlex.quote(text)}` shows what it holds"
+            raise click.BadParameter(msg, ctx, parameter)
+    return value
+
+
+def _is_session(text: str) -> bool:
+    if "/" not in text:
+        return False
+    from onelight.alf import Session
+    from onelight.errors import AlfError
+
+    try:
+        Session.parse(text)
+    except AlfError:
+        return False
+    return True
 
 
 def _check_dates(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -190,7 +227,7 @@ def search(filters: dict[str, Any], only_count: bool, as_table: bool, where: Whe
             emit_lines(found)
         say(f"{count(number, 'session')} {of}")
     if not number:
-        _say_what_there_is(asking)
+        _say_what_there_is(asking, filters)
 
 
 @click.command(short_help="How much there is: sessions, datasets, bytes.")
@@ -239,7 +276,7 @@ def summary(filters: dict[str, Any], by: str | None, where: Where, as_json: bool
                 emit({}, "", as_json=False)
                 _emit_table((name.upper(), "SESSIONS", "DATASETS", "SIZE"), totals)
     else:
-        emit_lines(_line(("all", *everything.values())) for _ in range(1))
+        emit({}, _line(("all", *everything.values())), as_json=False)
         emit_lines(_line((name, *each)) for name, totals in tables.items() for each in totals)
     say(f"{_total_text(sessions)} in '{asking.repository.name}' ({asking.repository.address})")
 
@@ -316,11 +353,18 @@ def _size(size: int | None) -> str:
     return "" if size is None else size_text(size)
 
 
-def _say_what_there_is(asking: Asking) -> None:
+def _say_what_there_is(asking: Asking, filters: dict[str, Any]) -> None:
+    """Say where nothing is found what could have been: always objects and subjects, else what was asked for."""
     terms = asking.search_terms()
     objects = sorted({name.partition(".")[0] for name in terms.dataset_types})
-    if objects:
-        say(f"It has the objects {_some(objects)}; the subjects {_some(terms.subject)}")
+    if not objects:
+        return
+    text = f"It has the objects {_some(objects)}; the subjects {_some(terms.subject)}"
+    if "lab" in filters:
+        text += f"; the labs {_some(terms.lab)}"
+    if "date" in filters or "date_range" in filters:
+        text += f"; dates from {terms.date[0]} to {terms.date[-1]}"
+    say(text)
 
 
 def _some(names: Sequence[str]) -> str:

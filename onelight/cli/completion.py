@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, takewhile
@@ -30,17 +31,20 @@ _MOST = 100
 _MOST_NAMES = 20_000
 #: The type of what is not finished; the scripts put no space behind it.
 _PART = "part"
+#: What a shell takes as it stands, with quotes and without. Names come from an index that somebody else has written:
+#: one with ``$(...)`` in it, put between quotes that are open already, would be a command.
+_HARMLESS = re.compile(r"[A-Za-z0-9_./#@%+=,:-]*")
 
-# As click's own, and what is not finished gets no space. What is special to the shell is quoted, unless the word that
-# is being typed begins with a quote.
+# As click's own, and what is not finished gets no space. The answer is taken line by line, for a loop over its words
+# would put names of files in the place of a "*". What is special to the shell is quoted, unless the word that is being
+# typed begins with a quote.
 _BASH = r"""
 %(complete_func)s() {
-    local IFS=$'\n' response type value completion
+    local IFS=$'\n' response type value
 
     response=$(env COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD %(complete_var)s=bash_complete "$1" 2>/dev/null)
 
-    for completion in $response; do
-        IFS=',' read -r type value <<< "$completion"
+    while IFS=',' read -r type value; do
         case $type in
             dir) COMPREPLY=(); compopt -o dirnames ;;
             file) COMPREPLY=(); compopt -o default ;;
@@ -49,7 +53,7 @@ _BASH = r"""
                 [[ ${COMP_WORDS[COMP_CWORD]} == [\"\']* ]] || printf -v value %%q "$value"
                 COMPREPLY+=("$value") ;;
         esac
-    done
+    done <<< "$response"
 
     return 0
 }
@@ -171,9 +175,12 @@ _SHELLS: dict[str, type[ShellComplete]] = {"bash": _Bash, "zsh": _Zsh, "fish": _
 def _completions(
     complete: Callable[[list[str], str], list[CompletionItem]], args: list[str], incomplete: str
 ) -> list[CompletionItem]:
+    """Return what can come next and can be put on a command line as it stands."""
     if args == ["repo"] and not incomplete.startswith("-"):
-        return _plain(_repositories(), incomplete)
-    return complete(args, incomplete)
+        found = _plain(_repositories(), incomplete)
+    else:
+        found = complete(args, incomplete)
+    return [item for item in found if item.type in ("file", "dir") or _HARMLESS.fullmatch(item.value)]
 
 
 def candidates(what: str, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

@@ -36,7 +36,8 @@ def scan(root: Path, sessions_only: bool, with_md5: bool, as_json: bool) -> int:
     not read are noted with the nearest right name; --json has all of them.
 
     Lines are sorted by path and appear as files are found. With --hash a file that was read before and not touched
-    since is not read again; `md5sum -c` understands what is printed.
+    since is not read again; `md5sum -c` understands what is printed. A file that cannot be read, or that changes
+    meanwhile, is told at the end, and the exit code is 1.
 
     \b
     Examples:
@@ -50,21 +51,31 @@ def scan(root: Path, sessions_only: bool, with_md5: bool, as_json: bool) -> int:
         raise click.UsageError(msg)
     walk = Walk(root.expanduser())
     printed = _Printed()
+    unread: list[Problem] = []
     try:
         if with_md5:
-            _print_md5s(walk, root.expanduser(), printed, as_json=as_json)
+            unread = _print_md5s(walk, root.expanduser(), printed, as_json=as_json)
         else:
             _print_names(walk, printed, sessions_only=sessions_only, as_json=as_json)
     finally:
         printed.flush()
     problems = walk.problems
     tell_problems(problems, as_json=as_json)
+    tell_problems(unread, "not read", as_json=as_json)
     _tell_remarks(walk.remarks, as_json=as_json)
     say(
         f"{count(printed.sessions, 'session')}, {count(printed.files, 'dataset')}, {size_text(printed.bytes)}"
         + (f"; {count(walk.ignored, 'hidden or system file')} left out" if walk.ignored else "")
+        + (f"; {_things(problems)} not ALF" if problems else "")
+        + (f"; {count(len(unread), 'file')} not read" if unread else "")
     )
-    return 1 if problems else 0
+    return 1 if problems or unread else 0
+
+
+def _things(problems: Iterable[Problem]) -> str:
+    """Return how many files, links and so on there are problems with; a root without a session is one thing."""
+    number = max(1, sum(problem.files for problem in problems))
+    return f"{count(number, 'thing')} {'is' if number == 1 else 'are'}"
 
 
 def _print_names(walk: Walk, printed: _Printed, *, sessions_only: bool, as_json: bool) -> None:
@@ -80,17 +91,20 @@ def _print_names(walk: Walk, printed: _Printed, *, sessions_only: bool, as_json:
         printed.add(lines)
 
 
-def _print_md5s(walk: Walk, root: Path, printed: _Printed, *, as_json: bool) -> None:
-    """Print the md5 of every dataset, and say at the end how many were read for it."""
+def _print_md5s(walk: Walk, root: Path, printed: _Printed, *, as_json: bool) -> list[Problem]:
+    """Print the md5 of every dataset, say at the end how many were read for it, and return what could not be."""
     from onelight.config import default_folder
+    from onelight.folder import Problem
     from onelight.hashes import HASHES_NAME, Hashes
 
+    unread: list[tuple[str, str]] = []
     # Closed here, and not when somebody has let go of the error that ended it.
-    with Hashes(default_folder() / HASHES_NAME) as hashes, closing(hashes.rows(root, walk.pairs())) as rows:
+    with Hashes(default_folder() / HASHES_NAME) as hashes, closing(hashes.rows(root, walk.pairs(), unread)) as rows:
         for path, size, md5 in rows:
             printed.count(path, 1, size)
             printed.add([_row(path, printed.session, size, md5=md5) if as_json else f"{md5}  {path}"])
     say(f"{count(hashes.read, 'file')} read, {hashes.kept:,} known from before")
+    return [Problem(path, reason) for path, reason in unread]
 
 
 def _row(path: str, session: str, size: int, **more: str) -> str:
@@ -133,12 +147,12 @@ class _Printed:
         self._due = time.monotonic() + _SECONDS
 
 
-def tell_problems(problems: Iterable[Problem], *, as_json: bool) -> None:
-    """Say what in a folder cannot be shared."""
+def tell_problems(problems: Iterable[Problem], what: str = "not ALF", *, as_json: bool) -> None:
+    """Say what in a folder cannot be shared, or cannot be read."""
     for problem in problems:
         if as_json:
             _emit_row("error", problem)
-        say(f"not ALF: {problem}")
+        say(f"{what}: {problem}")
 
 
 def _tell_remarks(remarks: Sequence[Problem], *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from onelight.errors import RepositoryError
 from onelight.hashes.crew import Crew
-from onelight.hashes.reading import CHANGED, FAULTS
+from onelight.hashes.reading import CHANGED, FAILED, FAULTS
 from onelight.hashes.store import Store
 from onelight.index import Entry
 
@@ -23,6 +23,7 @@ from onelight.index import Entry
 HASHES_NAME = "hashes.sqlite"
 #: A batch is given to one process at a time: so many files, or so many bytes.
 _MOST_FILES, _MOST_BYTES = 256, 1 << 23
+_HINTS = {CHANGED: "Run the command again once nothing writes to it any more", FAILED: "Put its mode right"}
 #: Batches in flight for each core: enough that none waits, and few enough that nothing piles up.
 _AHEAD = 4
 
@@ -85,7 +86,9 @@ class Hashes:
             for path, size, md5 in rows:
                 yield Entry(path, taken.popleft().url, size, md5)
 
-    def rows(self, root: Path, pairs: Iterable[tuple[str, int]]) -> Generator[tuple[str, int, str], None, None]:
+    def rows(
+        self, root: Path, pairs: Iterable[tuple[str, int]], unread: list[tuple[str, str]] | None = None
+    ) -> Generator[tuple[str, int, str], None, None]:
         """Yield path, size and md5 of files, in the same order: what :meth:`add` does, without an object for each.
 
         Some thousand files are taken ahead of the one that is yielded, never the whole. The reading ends when the
@@ -97,11 +100,14 @@ class Hashes:
             The folder that the paths are relative to.
         pairs : iterable of (str, int)
             Path of a file, and about how many bytes it has.
+        unread : list of (str, str), optional
+            Takes path and reason of each file that cannot be read or changed while it was read; it has no row then.
+            Without it the first such file is an error.
 
         Raises
         ------
         RepositoryError
-            If a file cannot be read, or changed while it was read.
+            If a file cannot be read, or changed while it was read, and there is no list for it.
         """
         top = root.absolute().as_posix().rstrip("/") + "/"
         crew = Crew()
@@ -110,9 +116,9 @@ class Hashes:
             for paths in _batches(pairs):
                 waiting.append(self._begin(crew, top, paths))
                 while waiting and (waiting[0].is_done() or len(waiting) > _AHEAD * crew.size):
-                    yield from self._finish(top, waiting.popleft())
+                    yield from self._finish(top, waiting.popleft(), unread)
             while waiting:
-                yield from self._finish(top, waiting.popleft())
+                yield from self._finish(top, waiting.popleft(), unread)
         finally:
             crew.close()
             self._store.rest()
@@ -122,7 +128,7 @@ class Hashes:
         unread = [path for path in paths if path not in known] if known else paths
         return _Batch(paths, known, crew.read(top, unread) if unread else None)
 
-    def _finish(self, top: str, batch: _Batch) -> Iterator[tuple[str, int, str]]:
+    def _finish(self, top: str, batch: _Batch, unread: list[tuple[str, str]] | None) -> Iterator[tuple[str, int, str]]:
         """Yield the rows of a batch, waiting for it if need be."""
         read = batch.reading.result() if batch.reading is not None else []
         self.kept += len(batch.known)
@@ -134,7 +140,11 @@ class Hashes:
             row = next(rows)
             size, md5, *_ = row.split("\t", 2)
             if size in FAULTS:
-                raise _unread(top + path, size, md5)
+                reason = "changed while it was read" if size == CHANGED else f"cannot be read: {md5}"
+                if unread is None:
+                    raise RepositoryError(f"{top}{path} {reason}", hint=_HINTS[size])
+                unread.append((path, reason))
+                continue
             self.read += 1
             self._store.put(row)
             yield path, int(size), md5
@@ -165,11 +175,3 @@ def _batches(pairs: Iterable[tuple[str, int]]) -> Iterator[list[str]]:
             batch = []
     if batch:
         yield batch
-
-
-def _unread(path: str, fault: str, reason: str) -> RepositoryError:
-    if fault == CHANGED:
-        return RepositoryError(
-            f"{path} changed while it was read", hint="Run the command again once nothing writes to it any more"
-        )
-    return RepositoryError(f"{path} cannot be read: {reason}", hint="Put its mode right")

@@ -30,7 +30,8 @@ class Crew:
         self._lock = threading.Lock()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._idle: list[subprocess.Popen[bytes]] = []
-        self._is_alone = not sys.executable
+        # In a program that is one file, the executable is not Python but that program: it would run once more.
+        self._is_alone = not sys.executable or bool(getattr(sys, "frozen", False))
 
     def read(self, folder: str, names: Sequence[str]) -> Future[list[str]]:
         """Begin to read files below a folder."""
@@ -77,7 +78,7 @@ class Crew:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                 )
-            except OSError as error:  # in a program that is one file, or where there can be no more processes
+            except OSError as error:  # Python is not where it was, or there can be no more processes
                 log.info("no process can be started to read files (%s); threads do it", error)
                 self._is_alone = True
                 return None

@@ -46,7 +46,6 @@ class Builder:
         self._block: list[bytes] = []
         self._written = 0
         self._rows = 0
-        self._sessions = 0
         self._remarks: list[str] = []
         self._more_remarks = 0
         self._begin_segment()
@@ -56,7 +55,7 @@ class Builder:
         self._places: list[int] = []
         self._counts: list[int] = []
         self._sizes: list[int] = []
-        self._marks: dict[bytes, bytearray] = {}
+        self._marks: dict[bytes, list[int]] = {}
 
     def add(self, session: bytes, names: list[bytes], rows: bytes, size: int = _UNKNOWN) -> None:
         """Take rows of one session; they follow all rows before.
@@ -80,7 +79,6 @@ class Builder:
             self._places.append(self._place)
             self._counts.append(0)
             self._sizes.append(0)
-            self._sessions += 1
         self.last = (session, names[-1])
         self._block.append(rows)
         self._place += len(rows)
@@ -89,17 +87,19 @@ class Builder:
         self._rows += len(names)
         self._counts[-1] += len(names)
         self._sizes[-1] = _UNKNOWN if _UNKNOWN in (size, self._sizes[-1]) else self._sizes[-1] + size
-        place, marks = -len(self._texts), self._marks
+        place, marks = len(self._texts) - 1, self._marks
         try:
-            for mark in map(marks.__getitem__, names):
-                mark[place] = 49
+            for places in map(marks.__getitem__, names):
+                places.append(place)
         except KeyError:
             for name in names:
                 if name not in marks:
                     if self._check is not None:
                         self._check(name)
-                    marks[name] = bytearray(b"0") * SEGMENT
-                marks[name][place] = 49
+                    marks[name] = []
+                # Those before the new name were counted already.
+                if marks[name][-1:] != [place]:
+                    marks[name].append(place)
 
     def remark(self, text: str) -> None:
         """Note something that was seen and left out; the first hundred are kept, the others counted."""
@@ -113,7 +113,8 @@ class Builder:
         self._end_segment()
         self._write_block()
         remarks = self._remarks + ([f"and {self._more_remarks:,} more"] if self._more_remarks else [])
-        notes = {"rows": str(self._rows), "sessions": str(self._sessions), "remarks": json.dumps(remarks), **facts}
+        remarked = len(self._remarks) + self._more_remarks
+        notes = {"rows": str(self._rows), "remarks": json.dumps(remarks), "remarked": str(remarked), **facts}
         notes["contents"] = json.dumps([summary_of(first_sessions(self._connection)), *notes])
         self._connection.executemany(
             "INSERT INTO facts VALUES (?, ?, ?)",
@@ -147,8 +148,7 @@ class Builder:
             return
         width = (count + 7) // 8
         names = sorted(self._marks)
-        # The last session stands first in the text, so that bit 0 of the number is the first session.
-        bitmaps = b"".join(int(self._marks[name][-count:], 2).to_bytes(width, "little") for name in names)
+        bitmaps = b"".join(_bits(self._marks[name], count).to_bytes(width, "little") for name in names)
         numbers = struct.pack(f"<{3 * count + 1}q", *self._places, self._place, *self._counts, *self._sizes)
         blobs = (b"\n".join(self._texts), b"\n".join(names), bitmaps)
         self._connection.execute(
@@ -161,6 +161,14 @@ class Builder:
         )
         self._segments += 1
         self._begin_segment()
+
+
+def _bits(places: list[int], count: int) -> int:
+    """Return a number of so many bits, of which these are set."""
+    digits = bytearray(b"0") * count
+    for place in places:
+        digits[-1 - place] = 49
+    return int(digits, 2)
 
 
 @contextlib.contextmanager

@@ -88,7 +88,9 @@ class Index:
         self._catalogue = catalogue
         self._base = json.loads(catalogue.fact("base") or "null")
         self._length = int(catalogue.fact("rows"))
+        #: What was left out, in words: the first hundred things; and how many things there were.
         self.remarks: tuple[str, ...] = tuple(json.loads(catalogue.fact("remarks")))
+        self.remarked = int(catalogue.fact("remarked"))
         self._last: tuple[str, dict[str, bytes]] = ("", {})
 
     @classmethod
@@ -253,15 +255,18 @@ class Index:
         question = _Marked(pattern)
         return any(question.sessions(segment) for segment in self._catalogue.segments())
 
+    def names(self) -> set[str]:
+        """Return the paths below a session that occur."""
+        return {name for segment in self._catalogue.segments() for name in segment.names}
+
     def terms(self) -> Terms:
         """Return the values that occur in this index."""
         columns: list[set[str]] = [set() for _ in range(5)]
-        names: set[str] = set()
         for segment in self._catalogue.segments():
             for text in segment.sessions:
                 for column, value in zip(columns, text.split("/"), strict=True):
                     column.add(value)
-            names.update(filter(None, map(_type_of, segment.names)))
+        names = set(filter(None, map(_type_of, self.names())))
         lab, _, subject, date, number = map(sorted, columns)
         return Terms(lab, subject, date, number, sorted(names))
 

@@ -7,6 +7,7 @@ column), and may lie elsewhere; user name and password go to the origin of ``bas
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -51,6 +52,7 @@ class HttpRepository(Repository):
         check_url(base_url, trusted=base_url)
         self._base_url = base_url.rstrip("/")
         self._client = client
+        self._login = login
         self._credential: Credential | None = None
         if login or password:
             import base64  # takes a millisecond, and passwords are rare
@@ -71,8 +73,10 @@ class HttpRepository(Repository):
 
     @property
     def identity(self) -> str:
-        """The address, and whether somebody signs in there: others may see something else."""
-        return super().identity + (" signed in" if self._credential else "")
+        """The address and who signs in there: others may see something else."""
+        # What must not be shown (a query, a name) is told apart all the same.
+        whole = zlib.crc32(f"{self._base_url} {self._login}".encode())
+        return f"{super().identity} {whole:08x}"
 
     def refresh(self, last: Index | None = None, *, path: Path | None = None) -> Index:
         """Fetch ``.one_root``, unless the server says that it is still the one we have (RFC 9110, section 13)."""
@@ -93,6 +97,10 @@ class HttpRepository(Repository):
             return cast("Index", last)
         with spool:
             return read_one_root(spool, base_url=self._base_url, path=path, facts=self.facts(_conditions(answered)))
+
+    def is_certain(self, stamp: str) -> bool:
+        """Tell whether the server names its versions: a date may be older than that of what was there before."""
+        return "If-None-Match" in stamp
 
     def source(self, entry: Entry) -> Source:
         """Return the address of an entry; the password is offered to its own origin only."""

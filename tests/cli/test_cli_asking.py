@@ -273,6 +273,33 @@ class TestQuestions:
         assert found.err.count(said) == 1
         assert "note: " in found.err
 
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            ([], ""),
+            (["--lab", "lap"], "; the labs lab"),
+            (["--date", "1999-*"], "; dates from 2018-12-31 to 2019-02-01"),
+            (["--since", "2030"], "; dates from 2018-12-31 to 2019-02-01"),
+            (["--until", "1999", "--lab", "lap"], "; the labs lab; dates from 2018-12-31 to 2019-02-01"),
+        ],
+    )
+    def test_what_there_is_is_said_of_what_was_asked(
+        self, onelight: Run, shelf: Path, arguments: list[str], said: str
+    ) -> None:
+        last = onelight("search", "spike", *arguments).err.splitlines()[-1]
+        assert last == f"It has the objects eye, lfp, note, spikes, trials; the subjects a, b, b-1{said}"
+
+    @pytest.mark.parametrize("option", [[], ["--has"], ["--any"], ["--not"]])
+    @pytest.mark.parametrize("command", ["search", "summary"])
+    @pytest.mark.parametrize("end", ["", "/"])
+    def test_a_session_is_no_dataset_and_the_command_for_it_is_said(
+        self, onelight: Run, config_dir: Path, command: str, option: list[str], end: str
+    ) -> None:
+        refused = onelight(command, *option, SESSION + end)
+        assert (refused.code, refused.out) == (2, "")
+        assert f"this is a session; `onelight list {SESSION}{end}` shows what it holds" in refused.err
+        assert not config_dir.exists()
+
     def test_of_many_names_a_few_are_said(
         self, onelight: Run, tmp_path: Path, serve: Callable[..., Any], add_repository: Callable[..., str]
     ) -> None:

@@ -15,7 +15,7 @@ import pytest
 from shared import CHECKOUT, wait_until
 
 from onelight import One
-from onelight.cli import cli
+from onelight.cli import cli, completion
 from onelight.cli.completion import _SHELLS, _VARIABLE
 
 SESSION = "nicklab/Subjects/Cori/2016-12-14/001"
@@ -29,8 +29,8 @@ FILES = [
 ]
 SESSIONS = sorted({"/".join(path.split("/")[:5]) for path in FILES})
 Run = Callable[..., Any]
-#: The name of an object, which is not put on a command line as it stands.
-ODD = "my $(touch mouse), it's"
+#: Names of objects that a shell would take for more than names.
+ODD = ["my $(touch mouse), it's", "your$(touch mouse)", "its`touch mouse`", "all*"]
 
 
 def publish(folder: Path, paths: list[str]) -> None:
@@ -339,6 +339,53 @@ def test_another_shell_is_wrong_usage(onelight: Run, arguments: list[str]) -> No
     assert (refused.code, refused.out) == (2, "")
 
 
+@pytest.mark.parametrize("shell", _SHELLS)
+def test_of_no_kind_a_name_that_is_more_to_a_shell_is_offered(
+    tmp_path: Path,
+    serve: Callable[[Path], Any],
+    add_repository: Callable[..., str],
+    onelight: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    shell: str,
+) -> None:
+    session, odd = "lab/Subjects/s/2016-12-14/001", "x$(touch mouse)"
+    publish(
+        tmp_path / "odd",
+        [f"{session}/{name}" for name in ("alf/a.b.npy", f"{odd}/a.b.npy", f"alf/{odd}.b.npy", f"alf/a.{odd}.npy")],
+    )
+    add_repository("odd", "http", base_url=serve(tmp_path / "odd").url)
+    assert onelight("list", session).out.count(odd) == 3
+    assert offered(f"list {session} ", shell) == ["a"]
+    assert offered(f"list {session} a.", shell) == ["a.b"]
+    assert offered("search --collection ", shell) == ["alf"]
+    # An index or a configuration with such a session or repository is refused; should it not be:
+    sessions = [session, f"lab/Subjects/{odd}/2016-12-14/001", f"{odd}/Subjects/s/2016-12-14/001"]
+    monkeypatch.setattr(completion, "_sessions", lambda *_: iter(sessions))
+    monkeypatch.setattr(completion, "_repositories", lambda: ["web", odd])
+    assert offered("list ", shell) == [session]
+    assert offered("search --lab ", shell) == ["lab"]
+    assert offered("search --subject ", shell) == ["s"]
+    assert offered("search -R ", shell) == ["web"]
+    assert offered("repo ", shell) == ["web"]
+
+
+def test_bash_puts_no_names_of_files_in_the_place_of_an_answer(tmp_path: Path) -> None:
+    program = tmp_path / "answers"
+    program.write_text("#!/bin/sh\nprintf '%s\\n' 'plain,s*' 'plain,a,b'\n")
+    program.chmod(0o755)
+    (tmp_path / "plain,spikes").touch()
+    script = _SHELLS["bash"](cli, {}, "onelight", _VARIABLE).source()
+    name = _SHELLS["bash"](cli, {}, "onelight", _VARIABLE).func_name
+    done = subprocess.run(
+        ["bash", "-c", f'{script}\nCOMP_WORDS=(onelight s) COMP_CWORD=1; {name} {program}; echo "${{COMPREPLY[@]}}"'],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "s\\* a\\,b\n"
+
+
 class Typist:
     """A person at a shell in a terminal; ``onelight`` writes down the words it is called with."""
 
@@ -444,17 +491,19 @@ def test_a_real_shell_completes(web: Any, tmp_path: Path, shell: str) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="a terminal of one's own is POSIX's")
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_real_shell_puts_no_space_behind_what_goes_on_and_quotes_what_is_odd(
+def test_a_real_shell_puts_no_space_behind_what_goes_on_and_gets_nothing_odd(
     many: list[str], tmp_path: Path, serve: Callable[[Path], Any], add_repository: Callable[..., str], shell: str
 ) -> None:
     (tmp_path / "home").mkdir()
-    publish(tmp_path / "odd", [f"{SESSION}/alf/{ODD}.times.npy"])
+    publish(tmp_path / "odd", [f"{SESSION}/alf/{name}.times.npy" for name in ODD])
     add_repository("odd", "http", base_url=serve(tmp_path / "odd").url)
-    assert One("odd").search(ODD) == [SESSION]
+    assert One("odd").search(ODD[:3]) == [SESSION]
     typist = Typist(tmp_path / "home", shell)
     try:
         assert typist.runs("onelight list -R many lab1\tX") == ["list", "-R", "many", "lab1/Subjects/X"]
-        assert typist.runs("onelight search my\tX") == ["search", ODD, "X"]
+        for quote in ("", '"'):
+            for begin in ("my", "your", "its", "all"):
+                assert typist.runs(f"onelight search {quote}{begin}\tX{quote}") == ["search", f"{begin}X"]
         assert not (tmp_path / "home" / "mouse").exists()
     finally:
         typist.leaves()

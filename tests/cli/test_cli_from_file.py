@@ -13,6 +13,7 @@ import pytest
 from servers import Good, WebServer, status
 from shared import SESSION, address, share
 
+from onelight.api import One
 from onelight.index import Entry, Index
 
 Run = Callable[..., Any]
@@ -217,7 +218,8 @@ class TestDryRun:
         url = f"{web.url}{address('spikes.big.npy')}"
         size = shutil.disk_usage(folder).free + 10**9
         entry = Entry(f"{SESSION}/alf/spikes.big.npy", url, size, "0" * 32)
-        Index.build([entry], path=folder / ".one_index", facts={"source": f"http {web.url}/data"}).close()
+        source = One("web").repository.identity
+        Index.build([entry], path=folder / ".one_index", facts={"source": source}).close()
         web.stop()
         planned = onelight("download", SESSION, "--dry-run")
         assert planned.code == 0

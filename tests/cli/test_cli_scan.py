@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from shared import CHECKOUT, begin, wait_until
 
+from onelight.hashes import reading
+
 SESSION = "nicklab/Subjects/Cori/2016-12-14/001"
 GOOD = f"{SESSION}/alf/spikes.times.npy"
 
@@ -67,6 +69,26 @@ class TestPlain:
             for path in paths_of(root)
         ]
         assert (problem["status"], problem["path"], problem["files"], ended.code) == ("error", "notes.txt", 1, 1)
+
+    @pytest.mark.parametrize(
+        ("paths", "said"),
+        [
+            (["notes.txt"], "; 1 thing is not ALF\n"),
+            (["notes.txt", "lab/Subjects/s/2019-1-1/001/a.b.c", "lab/Subjects/s/2019-1-1/001/a.c.c"], "; 3 things are"),
+            (["notes.txt", ".hidden"], "; 1 hidden or system file left out; 1 thing is not ALF\n"),
+        ],
+    )
+    def test_the_last_line_counts_what_is_not_alf(
+        self, onelight: Onelight, root: Path, write_files: Write, paths: list[str], said: str
+    ) -> None:
+        write_files(root, *paths)
+        last = onelight("scan", root).err.splitlines(keepends=True)[-1]
+        assert last.startswith("2 sessions, 6 datasets, ")
+        assert said in last
+
+    def test_an_empty_root_is_one_thing(self, onelight: Onelight, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        assert onelight("scan", tmp_path / "empty").err.endswith("0 B; 1 thing is not ALF\n")
 
     def test_a_root_that_is_not_there_ends_with_3(self, onelight: Onelight, tmp_path: Path) -> None:
         ended = onelight("scan", tmp_path / "nowhere")
@@ -160,6 +182,11 @@ def _is_alive(process: int) -> bool:
 
 
 class TestHash:
+    @pytest.fixture(autouse=True)
+    def at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let files be remembered that were made just now."""
+        monkeypatch.setattr(reading, "_COARSE", 0)
+
     def test_md5sum_agrees(self, onelight: Onelight, root: Path) -> None:
         ended = onelight("scan", root, "--hash")
         assert ended.code == 0
@@ -194,12 +221,41 @@ class TestHash:
         assert (ended.code, ended.out) == (2, "")
         assert "--sessions-only prints none" in ended.err
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
-    def test_a_file_that_cannot_be_read_is_named(self, onelight: Onelight, root: Path) -> None:
-        (root / GOOD).chmod(0)
+    @pytest.mark.parametrize(
+        ("fault", "reason"),
+        [
+            ("changed\t", "changed while it was read"),
+            ("failed\tInput/output error", "cannot be read: Input/output error"),
+        ],
+    )
+    def test_a_file_that_cannot_be_read_is_told_at_the_end_and_the_rest_is_printed(
+        self, onelight: Onelight, root: Path, monkeypatch: pytest.MonkeyPatch, fault: str, reason: str
+    ) -> None:
+        read = reading.read
+
+        def faulty(path: str, is_stopped: Callable[[], bool]) -> str:
+            return fault if path.endswith(GOOD) else read(path, is_stopped)
+
+        monkeypatch.setattr(reading, "read", faulty)
         ended = onelight("scan", root, "--hash")
         assert ended.code == 1
-        assert f"{GOOD} cannot be read" in ended.err
+        assert [line.partition("  ")[2] for line in ended.out.splitlines()] == [
+            path for path in paths_of(root) if path != GOOD
+        ]
+        assert f"not read: {GOOD}: {reason}\n" in ended.err
+        assert "2 sessions, 5 datasets, " in ended.err
+        assert ended.err.endswith("; 1 file not read\n")
+        ended = onelight("scan", root, "--hash", "--json")
+        *rows, last = [json.loads(line) for line in ended.out.splitlines()]
+        assert (ended.code, len(rows)) == (1, 5)
+        assert last == {"status": "error", "path": GOOD, "message": reason, "files": 1}
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+    def test_a_file_that_is_closed_is_told(self, onelight: Onelight, root: Path) -> None:
+        (root / GOOD).chmod(0)
+        ended = onelight("scan", root, "--hash")
+        assert (ended.code, len(ended.out.splitlines())) == (1, 5)
+        assert f"not read: {GOOD}: cannot be read: Permission denied" in ended.err
 
     def test_a_configuration_folder_that_cannot_be_written_costs_time_only(
         self, onelight: Onelight, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import random
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -29,6 +31,7 @@ from onelight.config import Config
 from onelight.current import KEPT_INDEX, CurrentIndex
 from onelight.errors import (
     AccessDenied,
+    AlfError,
     DamagedIndex,
     OneError,
     RepositoryNotFound,
@@ -128,6 +131,12 @@ def place(tmp_path: Path) -> Iterator[Place]:
         there.share(rows("A"))
         yield there
         there.close()
+
+
+@pytest.fixture
+def one(place: Place, add_repository: Callable[..., str]) -> One:
+    add_repository("web", "http", base_url=f"{place.server.url}/data")
+    return One()
 
 
 class TestWhenTheRepositoryIsAsked:
@@ -265,9 +274,9 @@ class TestWhenTheRepositoryIsAsked:
         current = place.current()
         for _ in range(3):
             current.ask(subjects)
-        assert [note for note in notes if "row 7 " in note] == notes[:1]
-        assert len(notes) == 6
-        assert "4 more" in notes[-1]
+        (note,) = notes
+        assert "row 7 " in note
+        assert "8 more remarks" in note
 
 
 class TestWithoutTheRepository:
@@ -919,11 +928,6 @@ QUESTIONS: dict[str, Callable[[One], Any]] = {
 class TestOne:
     """Two versions of a repository, and one object that asks it."""
 
-    @pytest.fixture
-    def one(self, place: Place, add_repository: Callable[..., str]) -> One:
-        add_repository("web", "http", base_url=f"{place.server.url}/data")
-        return One()
-
     def test_no_two_questions_are_answered_from_two_versions_unless_it_is_asked_again(
         self, place: Place, one: One
     ) -> None:
@@ -1013,3 +1017,168 @@ class TestOne:
         kept.unlink()
         kept.write_bytes(changed)
         assert QUESTIONS[name](One()) == wanted
+
+
+class TestWhatAReviewFound:
+    def test_a_change_of_our_own_is_asked_for_though_the_file_keeps_its_time(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A colleague's file in a folder of the group: its time may not be set."""
+        current = place.current()
+        current.get()
+        place.share(rows("B"))
+
+        def refused(*_: object) -> None:
+            raise PermissionError
+
+        monkeypatch.setattr("onelight.current._set_time", refused)
+        current.expire()
+        assert current.ask(subjects) == ["B"]
+
+    def test_whoever_wants_to_be_sure_is_not_content_with_a_date(self, place: Place) -> None:
+        """A copy that kept its time may be older than what was there before."""
+        place.server.etag = "none"
+        place.server.faults[ROOT] = [dated([time.time() - HOUR])] * 2
+        current = place.current()
+        assert current.ask(subjects) == ["A"]
+        place.share(rows("B"))
+        assert subjects(current.get(refresh=True)) == ["B"]
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ({"address": "?a"}, {"address": "?b"}),
+            ({"login": "ann", "password": "x"}, {"login": "bob", "password": "x"}),
+        ],
+    )
+    def test_what_somebody_else_was_shown_answers_nobody(
+        self, place: Place, one: dict[str, str], other: dict[str, str]
+    ) -> None:
+        url = f"{place.server.url}/data"
+        places = [
+            place.repository(url + how.pop("address", ""), **how).identity
+            for how in (dict(one), dict(other), dict(one))
+        ]
+        assert places[0] == places[2] != places[1]
+        assert "bob" not in "".join(places)
+
+    @posix
+    def test_a_child_that_is_forked_while_the_server_is_asked_asks_for_itself(self, place: Place) -> None:
+        current = place.current()
+        current.get()
+        asked, answered = threading.Event(), threading.Event()
+
+        class Slow:
+            def __call__(self, exchange: Exchange) -> None:
+                asked.set()
+                answered.wait(20)
+                Good(exchange)
+
+        place.server.faults[ROOT] = [Slow()]
+        thread = threading.Thread(target=lambda: current.get(refresh=True))
+        thread.start()
+        assert asked.wait(20)
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if subjects(current.get()) == ["A"] else 1)
+        until = time.monotonic() + 20
+        ended = (0, 0)
+        while not ended[0] and time.monotonic() < until:
+            ended = os.waitpid(child, os.WNOHANG)
+            time.sleep(0.02)
+        if not ended[0]:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        answered.set()
+        thread.join()
+        assert ended == (child, 0)
+
+    @posix
+    def test_the_lock_is_made_through_no_link(self, place: Place, tmp_path: Path) -> None:
+        place.folder.mkdir(parents=True)
+        (place.folder / f"{KEPT_INDEX}.lock").symlink_to(tmp_path / "made")
+        assert place.current().ask(subjects) == ["A"]
+        assert not (tmp_path / "made").exists()
+
+    @posix
+    def test_ctrl_c_ends_the_wait_for_another_process(self, place: Place) -> None:
+        place.folder.mkdir(parents=True)
+        with contextlib.closing(sqlite3.connect(place.folder / f"{KEPT_INDEX}.lock")) as lock:
+            lock.execute("BEGIN EXCLUSIVE")
+            process = begin(ASK, f"{place.server.url}/data", place.folder, 600, 0.1, 1)
+            time.sleep(1.5)
+            assert process.poll() is None
+            begun = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=20)
+            assert time.monotonic() - begun < 5
+
+    def test_an_error_of_the_disk_costs_nobody_an_index_that_cannot_be_made_again(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        place.current().get()
+        current = place.current(offline=True)
+
+        def broken(_: Index) -> None:
+            raise DamagedIndex("disk I/O error")
+
+        with pytest.raises(DamagedIndex):
+            current.ask(broken)
+        assert place.current(offline=True).ask(subjects) == ["A"]
+
+    def test_what_a_list_names_and_the_index_does_not_know_is_looked_for_anew(self, place: Place, one: One) -> None:
+        one.search()
+        one._current._asked -= HOUR
+        place.share(rows("A") + rows("B"))
+        place.asked()
+        plan = one.plan_paths(["lab/Subjects/B/2016-12-10/001", "lab/Subjects/A/2016-12-10/001"])
+        assert (len(plan.steps), plan.absent) == (4, [])
+        assert len(place.asked()) == 1
+
+    def test_the_default_one_follows_what_is_said_of_the_network(
+        self, place: Place, one: One, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import onelight
+        from onelight.api import default
+
+        onelight.search()
+        before = default()
+        monkeypatch.setenv("ONELIGHT_OFFLINE", "1")
+        assert default() is not before
+        place.asked()
+        onelight.refresh()
+        assert place.asked() == []
+
+
+class TestQuestions:
+    """What is not a name, a date or a number is refused, and a slip of the pen is told."""
+
+    def test_anything_that_can_be_gone_through_is_a_list(self, one: One) -> None:
+        names = ["spikes", "trials"]
+        day = ["2016-12-10"]
+        wanted = ["lab/Subjects/A/2016-12-10/001"]
+        for several in (np.array, tuple, iter, lambda texts: map(str, texts)):
+            assert one.search(several(names), date=several(day), number=several([1]), lab=several(["lab"])) == wanted
+        assert one.search(number=1.0, date=day) == wanted
+
+    @pytest.mark.parametrize(
+        "how",
+        [{"date": 20161210}, {"date": ["2016-12-10", 3]}, {"number": 1.5}, {"number": "one"}, {"datasets": 3}],
+    )
+    def test_what_is_no_value_is_refused(self, one: One, how: dict[str, Any]) -> None:
+        with pytest.raises(AlfError):
+            one.search(**how)
+
+    @pytest.mark.parametrize(
+        ("how", "said"),
+        [
+            ({"any_of": ["spikes", "trails"]}, "'trails'; did you mean trials?"),
+            ({"without": "spike"}, "'spike'; did you mean spikes?"),
+            ({"subject": "b*"}, "no subject fits 'b*'"),
+            ({"subject": "a"}, "no subject is named 'a'; did you mean A?"),
+            ({"datasets": "spikes", "collection": "alf/probe00"}, "of it, collection is one of: 'alf'"),
+        ],
+    )
+    def test_a_slip_of_the_pen_is_told(self, one: One, notes: list[str], how: dict[str, Any], said: str) -> None:
+        one.search(**how)
+        assert said in notes[-1]

@@ -16,6 +16,7 @@ import re
 import tempfile
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -111,8 +112,9 @@ class FigshareRepository(PublishableRepository):
 
     @property
     def identity(self) -> str:
-        """The article, and whether it is its owner who asks: to others only a published version is shown."""
-        return super().identity + (" with a token" if self._api.token else "")
+        """The article and the token that asks: to others only a published version is shown."""
+        token = self._api.token
+        return super().identity + (f" with token {zlib.crc32(token.encode()):08x}" if token else "")
 
     def refresh(self, last: Index | None = None, *, path: Path | None = None) -> Index:
         """List the files, read ``.one_root``, and join to its rows the size and md5 that figshare states.
