@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from onelight import route
 from onelight.alf import Dataset, Pattern, Query, Session, date_filter, range_filter, value_filter
-from onelight.errors import AlfError
+from onelight.errors import AlfError, DamagedIndex
 from onelight.index.catalogue import Catalogue, Segment
 from onelight.index.entry import EMPTY_MD5, EMPTY_URL, Entry
 
@@ -97,7 +97,10 @@ class Index:
     def of(cls, catalogue: Catalogue) -> Index:
         """Return the index that an open file holds."""
         index = cls.__new__(cls)
-        index._use(catalogue)  # noqa: SLF001 - its own
+        try:
+            index._use(catalogue)  # noqa: SLF001 - its own
+        except ValueError as error:  # a note that every index has is not there
+            raise DamagedIndex(f"the index that was kept is not one of this version: {error}") from error
         return index
 
     @classmethod

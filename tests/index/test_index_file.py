@@ -20,6 +20,7 @@ import pytest
 from onelight.alf import Pattern, Session
 from onelight.errors import DamagedIndex
 from onelight.index import Entry, Index
+from onelight.index.building import Builder
 from onelight.index.catalogue import APPLICATION, SCHEMA
 
 PAGE = 16384
@@ -379,3 +380,10 @@ stop.set()
     arguments = [sys.executable, "-c", program, str(Path(__file__).parent), str(original)]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_file_without_a_note_that_every_index_has_is_damaged(tmp_path: Path) -> None:
+    builder = Builder(tmp_path / "index")
+    builder.finish({"remarked": ""}).close()
+    with pytest.raises(DamagedIndex):
+        Index.open(tmp_path / "index")
