@@ -466,6 +466,6 @@ def _change(cache: Path, statement: str) -> None:
 
 def _children() -> set[int]:
     """Return the processes that read files for this one."""
-    done = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True)
+    done = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True)
     rows = [line.split(None, 2) for line in done.stdout.splitlines()[1:]]
     return {int(pid) for pid, parent, args in rows if int(parent) == os.getpid() and "reading.py" in args}
