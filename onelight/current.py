@@ -89,7 +89,7 @@ class CurrentIndex:
         if self._process != os.getpid():  # forked, perhaps while another thread held the lock: that thread is not here
             self._process, self._lock = os.getpid(), threading.RLock()
         with self._lock:
-            refresh |= self._is_expired
+            refresh |= self._is_expired and time.monotonic() >= self._rests_until
             is_new = self._age(self._checked) < self._max_age or time.monotonic() < self._rests_until
             if self._index is not None and not refresh and is_new:
                 return self._index

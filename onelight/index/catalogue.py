@@ -242,7 +242,7 @@ class Catalogue:
         DamagedIndex
             If any of it is not as it was written.
         """
-        for name in ("rows", "remarks", "remarked", "source", "stamp"):
+        for name in self._facts:
             self.fact(name)
         end = 0
         for segment in self.segments():

@@ -1035,6 +1035,16 @@ class TestWhatAReviewFound:
         current.expire()
         assert current.ask(subjects) == ["B"]
 
+    def test_after_a_change_of_our_own_a_server_that_is_down_is_left_alone_for_a_while(self, place: Place) -> None:
+        current = place.current()
+        current.get()
+        current.expire()
+        place.server.faults[ROOT] = [status(503)] * 9
+        place.asked()
+        for _ in range(3):
+            assert current.ask(subjects) == ["A"]
+        assert len(place.asked()) == 1
+
     def test_whoever_wants_to_be_sure_is_not_content_with_a_date(self, place: Place) -> None:
         """A copy that kept its time may be older than what was there before."""
         place.server.etag = "none"
