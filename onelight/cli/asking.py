@@ -251,6 +251,7 @@ def summary(filters: dict[str, Any], by: str | None, where: Where, as_json: bool
       onelight summary trials --since 2019 --by subject
     """
     from onelight.api.asking import Asking
+    from onelight.index.query import by_subject
 
     asking = where.open(Asking)
     if by is not None:
@@ -262,7 +263,7 @@ def summary(filters: dict[str, Any], by: str | None, where: Where, as_json: bool
         say(f"{count(len(totals), by)} in '{asking.repository.name}' ({asking.repository.address})")
         return
     sessions = asking.totals("session", **filters)
-    tables = {"subject": _of_subjects(sessions), "object": asking.totals("object", **filters)}
+    tables = {"subject": by_subject(sessions), "object": asking.totals("object", **filters)}
     everything = {"name": asking.repository.name, **_sums(sessions), **_extent(sessions)}
     if as_json:
         _emit_rows([{"by": "all", **everything}])
@@ -279,16 +280,6 @@ def summary(filters: dict[str, Any], by: str | None, where: Where, as_json: bool
         emit({}, _line(("all", *everything.values())), as_json=False)
         emit_lines(_line((name, *each)) for name, totals in tables.items() for each in totals)
     say(f"{_total_text(sessions)} in '{asking.repository.name}' ({asking.repository.address})")
-
-
-def _of_subjects(sessions: Sequence[Total]) -> list[Total]:
-    """Add up what is known of sessions already, instead of asking once more."""
-    from onelight.index import Total
-
-    by_subject: dict[str, list[Total]] = {}
-    for each in sessions:
-        by_subject.setdefault(each.name.rsplit("/", 2)[0], []).append(each)
-    return [Total(name, *_sums(totals).values()) for name, totals in sorted(by_subject.items())]
 
 
 def _sums(totals: Sequence[Total]) -> dict[str, Any]:

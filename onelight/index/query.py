@@ -286,11 +286,7 @@ class Index:
 
     def by_subject(self, sessions: Iterable[str] | None = None) -> list[Total]:
         """Return how much there is of each subject, ``lab/Subjects/subject``, sorted."""
-        sums: dict[str, _Sum] = {}
-        for total in self.by_session(sessions):
-            subject = total.name.rsplit("/", 2)[0]
-            sums.setdefault(subject, _Sum()).add(1, total.datasets, total.size)
-        return [each.total(name) for name, each in sorted(sums.items())]
+        return by_subject(self.by_session(sessions))
 
     def by_object(self, sessions: Iterable[str] | None = None) -> list[Total]:
         """Return how much there is of each object, sorted; what is not ALF is one group."""
@@ -453,6 +449,14 @@ def _finished(
     for remark in remarks:
         builder.remark(remark)
     return builder.finish(facts() if callable(facts) else facts)
+
+
+def by_subject(sessions: Iterable[Total]) -> list[Total]:
+    """Add up the totals of sessions for each subject, ``lab/Subjects/subject``, sorted."""
+    sums: dict[str, _Sum] = {}
+    for total in sessions:
+        sums.setdefault(total.name.rsplit("/", 2)[0], _Sum()).add(1, total.datasets, total.size)
+    return [each.total(name) for name, each in sorted(sums.items())]
 
 
 def _union(questions: Iterable[_Marked], segment: Segment) -> int:
