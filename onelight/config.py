@@ -8,6 +8,7 @@ overwritten. Keys that this version does not know are kept.
 ``ONELIGHT_CONFIG_DIR``     folder of the configuration and the data, instead of ``~/.one``
 ``ONELIGHT_REPO``           current repository, instead of the one in the file
 ``FIGSHARE_TOKEN``          token of every figshare repository, instead of the one in the file
+``ONELIGHT_FIGSHARE_API``   address of the API for new figshare repositories, such as a sandbox's
 ``ONELIGHT_CONNECTIONS``    most connections to one host at a time, instead of ``connections``
 ``ONELIGHT_INDEX_MAX_AGE``  seconds for which an index is not asked for again, instead of ``index_max_age``
 ``ONELIGHT_OFFLINE``        never use the network
@@ -116,11 +117,59 @@ class Settings:
             )
         return value
 
+    def number(self, key: str, low: float, high: float) -> float | None:
+        """Return a key that is a number, None if it is missing.
+
+        Raises
+        ------
+        ConfigError
+            If it is none, or out of these bounds.
+        """
+        value = self.options.get(key)
+        if value is None or value == "":
+            return None
+        try:
+            found = float(value)
+        except (TypeError, ValueError):
+            found = math.nan
+        if isinstance(value, bool) or not low <= found <= high:
+            raise ConfigError(
+                f"'{key}' of the repository '{self.name}' must be a number from {low:,g} to {high:,.0f}, and is"
+                f" {json.dumps(value)[:80]}",
+                hint="Put it right in the configuration file, or remove it for the default",
+            )
+        return found
+
+    def whole(self, key: str, low: int, high: int) -> int | None:
+        """Return a key that is a whole number, None if it is missing; errors are those of :meth:`number`."""
+        found = self.number(key, low, high)
+        if found is not None and found != int(found):
+            raise ConfigError(
+                f"'{key}' of the repository '{self.name}' must be a whole number",
+                hint="Put it right in the configuration file, or remove it for the default",
+            )
+        return None if found is None else int(found)
+
+    def wholes(self, key: str) -> list[int]:
+        """Return a key that is a list of whole numbers, empty if it is missing."""
+        value = self.options.get(key) or []
+        if not isinstance(value, list) or not all(isinstance(item, int) and item > 0 for item in value):
+            raise ConfigError(
+                f"'{key}' of the repository '{self.name}' must be a list of numbers, such as [123, 456]",
+                hint="Put it right in the configuration file, or remove it",
+            )
+        return value
+
     @property
     def secret(self) -> str:
         """The token or password: from the environment if it is there, else from the file."""
         from_environment = os.environ.get(_TOKENS.get(self.kind, ""), "").strip()
         secret = from_environment or self.text(*_SECRET_KEYS)
+        if not (secret.isascii() and secret.isprintable()):
+            raise ConfigError(
+                f"the token or password of '{self.name}' has a character that cannot be in one",
+                hint="Was it copied whole, and nothing beside it? Give it again: onelight add-repo --token-stdin",
+            )
         if len(secret) >= _SHORTEST_HIDDEN:  # from now on no message shows it
             import base64  # takes a millisecond, and most repositories are public
 
@@ -543,12 +592,20 @@ def _check_row(path: Path, row: Any) -> None:
             f"each repository in {path} needs a 'name' and a 'type' ({', '.join(_KEYS)})",
             hint="Put it right in an editor; it was not changed",
         )
-    # The name becomes a folder below the data folder.
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}", str(row["name"])) or str(row["name"]).endswith(
-        (" ", ".")
-    ):
+    check_name(str(row["name"]), path)
+
+
+def check_name(name: str, path: Path | None = None) -> None:
+    """Refuse a name that no repository may have: it becomes a folder below the data folder.
+
+    Raises
+    ------
+    ConfigError
+        If it is one.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}", name) or name.endswith((" ", ".")):
         raise ConfigError(
-            f"'{row['name']}' in {path} cannot be the name of a repository",
+            f"'{name}'{f' in {path}' if path else ''} cannot be the name of a repository",
             hint="Use letters, digits, '_', '-' and '.', at most 100",
         )
 

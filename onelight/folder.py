@@ -47,6 +47,8 @@ _LEFT_BEHIND = frozenset(
         *("lost+found", "@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot"),
     }
 )
+#: What the data are, beside the labs (:mod:`onelight.description`): no data itself.
+DESCRIPTION_NAME = "one.toml"
 #: How the names of copies that are not finished end, of browsers and of programs that copy.
 _UNFINISHED = (".part", ".partial", ".crdownload", ".filepart")
 #: The last character of these: nearly all names end with another one, and this is asked of every file.
@@ -237,7 +239,12 @@ class Walk:
                 with os.scandir(folder if handle is None else handle) as items:
                     for item in items:
                         name = item.name
-                        if name[0] == "." or name in _LEFT_BEHIND or ("~" in name and _is_editors(name)):
+                        if (
+                            name[0] == "."
+                            or name in _LEFT_BEHIND
+                            or (not prefix and name == DESCRIPTION_NAME)
+                            or ("~" in name and _is_editors(name))
+                        ):
                             self.ignored += 1
                             continue
                         try:

@@ -10,13 +10,17 @@ The comments are the contract for implementers; ``tests/kinds/contract.py`` hold
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeGuard
 
 from onelight.index import Entry, Index
 from onelight.route import Source
+
+if TYPE_CHECKING:
+    from onelight.description import Description, Difference
+    from onelight.pack import Pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +33,65 @@ class Room:
         Bytes in all, and of one file.
     files_left : int or None
         Files, the index included.
-    soft : str
-        Words about a limit that the server may have raised without saying so; it is told, not enforced.
+    notes, refusals : tuple of str
+        What is told before anything is sent, and what makes that it cannot succeed.
+    requests, seconds : int and float, or None
+        How many requests it will take at the least, and how long these take at the pace that the server asks for.
     """
 
     bytes_left: int | None = None
     largest_file: int | None = None
     files_left: int | None = None
-    soft: str = ""
+    notes: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+    requests: int | None = None
+    seconds: float | None = None
+
+
+class Leftover(NamedTuple):
+    """What a broken run has left in a store: no reader sees it, and it takes up room.
+
+    Parameters
+    ----------
+    path : str
+        The dataset that it was to be, or its name.
+    why : str
+        What is wrong with it, in words.
+    key : str
+        By which the store knows it.
+    """
+
+    path: str
+    why: str
+    key: str
+
+
+class Publication(NamedTuple):
+    """What was published.
+
+    Parameters
+    ----------
+    address : str
+        Where the public finds it.
+    version : int or None
+        The number of the version.
+    doi : str
+        Its DOI.
+    is_visible : bool
+        Whether the public sees it already.
+    """
+
+    address: str
+    version: int | None
+    doi: str
+    is_visible: bool
+
+
+class Citation(NamedTuple):
+    """How a repository is cited: as a line of text, and as an entry for BibTeX."""
+
+    text: str
+    bibtex: str
 
 
 class Repository(ABC):
@@ -105,9 +160,16 @@ class Repository(ABC):
     def source(self, entry: Entry) -> Source:
         """Say where the bytes of an entry are; open nothing, ask nobody."""
 
+    def cite(self) -> Citation | None:
+        """Return how the repository is cited; None for one that has no publication."""
+        return None
+
 
 class WritableRepository(Repository):
     """A repository that takes files."""
+
+    #: Whether it takes a session as one file, and gives single datasets of it.
+    takes_packs: ClassVar[bool] = False
 
     @abstractmethod
     def stored(self) -> Index:
@@ -116,12 +178,23 @@ class WritableRepository(Repository):
         Each path once. What a broken upload left half-way is not in it.
         """
 
-    @abstractmethod
-    def room(self) -> Room:
-        """Say how much more fits."""
+    def committed(self) -> Index:
+        """Return what the index in the store says, and nothing else, after :meth:`stored` has looked."""
+        return self.refresh()
 
     @abstractmethod
-    def put(self, entry: Entry, path: Path, progress: Callable[[int], None]) -> Entry:
+    def room(self, puts: Sequence[Entry] = (), *, grow: bool = False) -> Room:
+        """Say how much more fits, and what is to be known before these are sent; sends nothing.
+
+        ``grow`` says that the store may be made larger, as :meth:`grow` does.
+        """
+
+    def grow(self, puts: Sequence[Entry]) -> Mapping[str, Any]:  # noqa: ARG002 - the kinds decide
+        """Make the store large enough for these; return keys of the configuration that have changed by it."""
+        return {}
+
+    @abstractmethod
+    def put(self, entry: Entry, path: Path | Pack, progress: Callable[[int], None]) -> Entry:
         """Store one file and return its entry as stored: size, md5 and address as the store states them.
 
         ``entry`` has the size and md5 of ``path``. Called from several threads at once, once per path. Idempotent:
@@ -130,7 +203,7 @@ class WritableRepository(Repository):
         Whoever reads meanwhile finds the old file or the new one, whole.
         """
 
-    def send(self, entry: Entry, path: Path, progress: Callable[[int], None]) -> Callable[[], Entry]:
+    def send(self, entry: Entry, path: Path | Pack, progress: Callable[[int], None]) -> Callable[[], Entry]:
         """Store one file as :meth:`put` does, and return what waits until the store has checked it.
 
         For a store that takes its time to check (figshare does): others are sent meanwhile. What is returned is
@@ -142,6 +215,13 @@ class WritableRepository(Repository):
     @abstractmethod
     def delete(self, entry: Entry) -> None:
         """Remove one file; one that is not there is no error."""
+
+    def leftovers(self, continued: Sequence[Entry] = ()) -> list[Leftover]:  # noqa: ARG002 - the kinds decide
+        """Return what broken runs have left, but not what sending these would go on with."""
+        return []
+
+    def clean(self, leftovers: Sequence[Leftover]) -> None:
+        """Remove leftovers."""
 
     @abstractmethod
     def write_index(self, index: Index) -> bool:
@@ -160,5 +240,33 @@ class PublishableRepository(WritableRepository):
         """Return what must be there first, in words for a person; empty if nothing is missing. Sends nothing."""
 
     @abstractmethod
-    def publish(self) -> str:
-        """Make everything public and return the public address. Cannot be undone."""
+    def published(self) -> Index | None:
+        """Return what the public sees, with size and md5 where the store states them; None if nothing was published."""
+
+    @abstractmethod
+    def publish(self) -> Publication:
+        """Make everything public. Cannot be undone."""
+
+    @abstractmethod
+    def description(self) -> Description:
+        """Return what the repository says of itself."""
+
+    @abstractmethod
+    def unpublished(self) -> list[Difference]:
+        """Return what the draft says of itself otherwise than what is public; empty if nothing was published."""
+
+    @abstractmethod
+    def compare_description(self, description: Description) -> list[Difference]:
+        """Return in which fields the repository says something else; a field that is empty says nothing."""
+
+    @abstractmethod
+    def set_description(self, description: Description, *, how_to_download: bool = False) -> list[str]:
+        """Say this of the repository; return the names of the fields that were changed."""
+
+    @abstractmethod
+    def choices(self, field: str) -> list[str]:
+        """Return what there is to choose from for ``categories`` or ``licenses`` of a description."""
+
+    @abstractmethod
+    def reserve_doi(self) -> str:
+        """Return the DOI that it will have when it is published."""

@@ -56,10 +56,22 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An address where bytes are, and the credential for it, if any."""
+    """An address where bytes are, and the credential for it, if any.
+
+    Parameters
+    ----------
+    url : str
+        The address.
+    credential : Credential, optional
+        What its own origin may see.
+    span : (int, int), optional
+        Only these bytes of what is there are meant: offset and size. The client then asks for ranges, and shows them
+        as a resource of its own; nobody who asks the client has to know.
+    """
 
     url: str
     credential: Credential | None = None
+    span: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

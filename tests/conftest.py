@@ -32,16 +32,25 @@ from typing import Any
 import hypothesis
 import pytest
 
+#: Port 9 is that of discard, which no computer of today serves: it refuses at once.
+NOWHERE = "http://127.0.0.1:9"
+
 hypothesis.settings.register_profile("onelight", deadline=None)  # a busy computer is no failure
 hypothesis.settings.load_profile("onelight")
 
 
 @pytest.fixture(autouse=True)
 def config_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep every test away from the configuration, the secrets and the proxies of the person who runs it."""
+    """Keep every test away from the configuration, the secrets and the proxies of the person who runs it.
+
+    And from the network: a request to any other computer ends at a proxy that is not there.
+    """
     for name in list(os.environ):
         if name.startswith("ONELIGHT_") or name == "FIGSHARE_TOKEN" or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, NOWHERE)
+    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost,::1,nowhere.invalid")  # the last is nobody (RFC 2606)
     folder = tmp_path / "own-config"
     monkeypatch.setenv("ONELIGHT_CONFIG_DIR", str(folder))
     monkeypatch.setenv("HOME", str(tmp_path / "own-home"))

@@ -1303,7 +1303,9 @@ class TestPublish:
     ) -> None:
         add_repository("box", "figshare", article_id=article, token=sandbox.token, api_url=sandbox.api_url)
         onelight.upload(write_files(tmp_path / "root", f"{CORI}/alf/a.b.txt"))
-        assert onelight.publish().startswith("http")
+        published = onelight.publish()
+        assert published.address.startswith("http")
+        assert (published.version, published.is_visible) == (1, True)
         add_repository("public", "figshare", article_id=article, token="", api_url=sandbox.api_url)
         assert onelight.search("a.b") == [CORI]
         assert onelight.load_dataset(CORI, "a.b") == f"content of {CORI}/alf/a.b.txt"

@@ -48,7 +48,8 @@ ASKING = {
 #: `repo` shows the address of each repository, and so makes one of each kind.
 EVERY_KIND = {
     *("onelight.kinds", "onelight.kinds.local", "onelight.kinds.http", "onelight.kinds.figshare"),
-    *("onelight.kinds.figshare.api", "onelight.kinds.figshare.local", "onelight.kinds.figshare.sending"),
+    *(f"onelight.kinds.figshare.{room}" for room in ("address", "api", "article", "local", "naming")),
+    *("onelight.kinds.figshare.reading", "onelight.kinds.figshare.states", "onelight.pack"),
     *("onelight.checksum", "onelight.config", "onelight.folder", "onelight.repository", "onelight.threads"),
 }
 

@@ -180,3 +180,11 @@ class TestOrigins:
         assert SECRET not in repr(credential)
         assert SECRET not in repr(Route("https://a.org/x", credential))
         assert SECRET not in f"{credential}"
+
+
+class TestRoutes:
+    def test_a_route_means_all_of_its_address_unless_it_says_which_bytes(self) -> None:
+        whole, part = Route("https://a.org/x"), Route("https://a.org/x", span=(512, 700))
+        assert whole.span is None
+        assert part.span == (512, 700)
+        assert len({whole, part, Route("https://a.org/x", None, (512, 701)), Route("https://a.org/x")}) == 3

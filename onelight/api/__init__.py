@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from onelight.api.creating import create_figshare, find_figshare, write_template
     from onelight.api.fetching import DownloadPlan
     from onelight.api.one import One, choose_repository, default, module_function
     from onelight.api.sharing import UploadPlan, write_index
@@ -19,15 +20,21 @@ __all__ = [
     "One",
     "UploadPlan",
     "choose_repository",
+    "create_figshare",
     "default",
+    "find_figshare",
     "module_function",
     "write_index",
+    "write_template",
 ]
 
 _WHERE = {
     "DownloadPlan": "fetching",
     "One": "one",
     "UploadPlan": "sharing",
+    "create_figshare": "creating",
+    "find_figshare": "creating",
+    "write_template": "creating",
     "choose_repository": "one",
     "default": "one",
     "module_function": "one",

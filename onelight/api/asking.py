@@ -93,6 +93,17 @@ class Asking:
 
     # Asking
 
+    @property
+    def version(self) -> int | None:
+        """The version of the figshare article that answers; None for a draft, and where there are no versions.
+
+        To answer the same again in ten years, write it down, or add the repository with it: ``add-repo NAME --figshare
+        ID.v3``.
+        """
+        stamp = self._current.ask(lambda index: index.fact("stamp"))
+        words = stamp.split(" ") if stamp.startswith("version ") and self._repository.kind == "figshare" else []
+        return int(words[1]) if len(words) == 2 and words[1].isdecimal() else None
+
     def refresh(self) -> Index:
         """Ask the repository for its index, however new the one that is here, and return it.
 

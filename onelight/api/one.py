@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from onelight.api.loads import Loading
-from onelight.api.sharing import Sharing
+from onelight.api.publishing import Publishing
 from onelight.config import Config
 from onelight.notes import log
 
 
-class One(Loading, Sharing):
+class One(Loading, Publishing):
     """A repository to search, download from, load from and share through.
 
     Parameters

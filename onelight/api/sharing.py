@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import builtins
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from onelight.api.asking import Asking
-from onelight.config import default_folder
-from onelight.errors import AlfError, NoSpace, ReadOnlyRepository
+from onelight.config import Config, default_folder
+from onelight.errors import AlfError, NoSpace, ReadOnlyRepository, RepositoryError, UnsafeData
 from onelight.folder import Problem, Scan, scan
 from onelight.hashes import HASHES_NAME, Hashes
 from onelight.index import INDEX_NAME, Entry, Index, write_one_root
 from onelight.notes import log
-from onelight.repository import PublishableRepository, Room, WritableRepository
+from onelight.pack import folded
+from onelight.repository import Leftover, Room, WritableRepository
 from onelight.route import path_url
-from onelight.transfer import Conflict, Outcome, Progress, Put, Skip, plan_upload, raise_failures
+from onelight.transfer import (
+    Conflict,
+    Drop,
+    Outcome,
+    Progress,
+    Put,
+    Skip,
+    packed,
+    plan_drops,
+    plan_upload,
+    raise_failures,
+)
 from onelight.transfer import upload as run_upload
 from onelight.transfer.upload import check_room
 
@@ -34,29 +47,51 @@ class UploadPlan:
         The data root.
     scan : Scan
         What was found in it.
-    steps : list of Put and Skip
-        One for each dataset.
+    steps : list of Put, Skip and Drop
+        One for each dataset, or for each session that is packed.
     stored : Index
         What the repository holds already.
     room : Room
         How much more it takes.
+    leftovers : list of Leftover
+        What broken runs have left in the repository, and nobody goes on with.
+    spread, clean : bool
+        Whether the repository may be made larger, and leftovers are removed.
     """
 
     root: Path
     scan: Scan
-    steps: list[Put | Skip]
+    steps: list[Put | Skip | Drop]
     stored: Index
     room: Room
+    leftovers: list[Leftover]
+    spread: bool = False
+    clean: bool = False
 
     @property
     def elsewhere(self) -> int:
-        """Files that the repository holds and this folder does not."""
-        return sum(entry.path not in self.scan.index for entry in self.stored)
+        """Files that the repository holds and this folder does not, and that stay there."""
+        gone = sum(entry.path not in self.scan.index for entry in self.stored)
+        return gone - len(self.drops)
 
     @property
     def puts(self) -> list[Put]:
         """The files to be sent."""
         return [step for step in self.steps if isinstance(step, Put)]
+
+    @property
+    def drops(self) -> list[Drop]:
+        """The files to be removed."""
+        return [step for step in self.steps if isinstance(step, Drop)]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many files are new, changed, the same, and only in the repository; a pack counts as one."""
+        puts = self.puts
+        changed = sum(not step.is_new for step in puts)
+        same = sum(isinstance(step, Skip) for step in self.steps)
+        gone = self.elsewhere + len(self.drops)
+        return {"new": len(puts) - changed, "changed": changed, "same": same, "gone": gone}
 
 
 class Sharing(Asking):
@@ -91,13 +126,33 @@ class Sharing(Asking):
         with Hashes(default_folder() / HASHES_NAME) as hashes:
             return replace(found, index=Index(hashes.add(folder, found.index)))
 
-    def plan_upload(self, root: Path | str, *, limit: int | None = None, allow_partial: bool = False) -> UploadPlan:
+    def plan_upload(
+        self,
+        root: Path | str,
+        *,
+        limit: int | None = None,
+        allow_partial: bool = False,
+        delete: bool = False,
+        spread: bool = False,
+        clean: bool = False,
+        pack: bool = False,
+    ) -> UploadPlan:
         """Decide what an upload would do; sends nothing.
 
         Parameters and errors are those of :meth:`upload`.
         """
         folder = Path(root).expanduser().absolute()
+        if delete and (allow_partial or limit is not None):
+            raise UnsafeData(
+                "to delete what a folder does not have is refused where a part of the folder is left out",
+                hint="Leave out --delete (delete=True), or --allow-partial and --limit",
+            )
         repository = self._writable()
+        if pack and not repository.takes_packs:
+            raise RepositoryError(
+                f"the repository '{repository.name}' is of type {repository.kind}: it takes single files only",
+                hint="Leave out --pack (pack=True)",
+            )
         found = scan(folder)
         if not found.index or (found.problems and not allow_partial):
             raise _unfit(folder, found.problems)
@@ -106,16 +161,24 @@ class Sharing(Asking):
             log.warning("%s", remark)
         with Hashes(default_folder() / HASHES_NAME) as hashes:
             md5s = {entry.path: entry.md5 or "" for entry in hashes.add(folder, found.index)}
-        steps = plan_upload(found.index, folder, stored, md5s)
+        kept = _without(stored, plan_drops(found.index, stored) if delete else [])
+        steps = plan_upload(found.index, folder, kept, md5s)
         conflicts = [step for step in steps if isinstance(step, Conflict)]
         if conflicts:
             problems = [Problem(step.entry.path, step.why) for step in conflicts]
             raise _unfit(folder, problems)
-        chosen: builtins.list[Put | Skip] = [step for step in steps if not isinstance(step, Conflict)]
+        chosen: builtins.list[Put | Skip] = [step for step in steps if isinstance(step, (Put, Skip))]
+        if pack:
+            chosen = packed(chosen, folder, kept)
+        wanted = [step.entry for step in chosen if isinstance(step, Put)]
         if limit is not None:
             left = set([id(step) for step in chosen if isinstance(step, Put)][limit:])
             chosen = [step for step in chosen if id(step) not in left]
-        plan = UploadPlan(folder, found, chosen, stored, repository.room())
+        drops = plan_drops(found.index, stored) if delete else []
+        puts = [step.entry for step in chosen if isinstance(step, Put)]
+        room = repository.room(puts, grow=spread)
+        leftovers = repository.leftovers(wanted)
+        plan = UploadPlan(folder, found, [*chosen, *drops], stored, room, leftovers, spread=spread, clean=clean)
         check_room(plan.steps, plan.room)
         return plan
 
@@ -124,10 +187,15 @@ class Sharing(Asking):
     ) -> builtins.list[Outcome]:
         """Do what a plan says; return the outcome of each file instead of raising for one that failed."""
         most = self._most(parallel) or PARALLEL
+        repository = self._writable()
+        if plan.spread:
+            self._keep_settings(repository.grow([step.entry for step in plan.puts]))
         outcomes, index = run_upload(
-            plan.steps, self._writable(), plan.stored, self._client, parallel=most, progress=progress
+            plan.steps, repository, plan.stored, self._client, parallel=most, progress=progress
         )
         if index is not None:
+            if plan.clean:
+                repository.clean(plan.leftovers)
             self._current.expire()
             self._save_one_root(plan.root, index)
         return outcomes
@@ -138,6 +206,10 @@ class Sharing(Asking):
         *,
         limit: int | None = None,
         allow_partial: bool = False,
+        delete: bool = False,
+        spread: bool = False,
+        clean: bool = False,
+        pack: bool = False,
         parallel: int | None = None,
     ) -> builtins.list[Outcome]:
         """Share a data folder: send what the repository does not have, then the index.
@@ -150,13 +222,21 @@ class Sharing(Asking):
             Send at most so many files, to try it out.
         allow_partial : bool
             Share what is ALF and leave out the rest, instead of refusing.
+        delete : bool
+            Remove from the repository what the folder does not have. What was published stays published.
+        spread : bool
+            Make further articles at figshare where one does not take all files.
+        clean : bool
+            Remove what broken runs have left in the repository.
+        pack : bool
+            Send each session as one file, of which readers get single datasets all the same.
         parallel : int, optional
             Files at a time; by default what the configuration says of connections, else 8.
 
         Returns
         -------
         list of Outcome
-            One for each dataset.
+            One for each dataset, or for each session that is packed.
 
         Raises
         ------
@@ -167,28 +247,19 @@ class Sharing(Asking):
         RepositoryError, TransferError
             If a file could not be sent; the index is then not written, and the same call continues.
         """
-        outcomes = self.run_upload(self.plan_upload(root, limit=limit, allow_partial=allow_partial), parallel=parallel)
+        plan = self.plan_upload(
+            root, limit=limit, allow_partial=allow_partial, delete=delete, spread=spread, clean=clean, pack=pack
+        )
+        outcomes = self.run_upload(plan, parallel=parallel)
         raise_failures(outcomes)
         return outcomes
 
-    def missing_for_publication(self) -> builtins.list[str]:
-        """Return what the repository still needs before it can be published; empty if nothing."""
-        return self._publishable().missing_for_publication()
-
-    def publish(self) -> str:
-        """Publish the repository. This cannot be undone.
-
-        Returns
-        -------
-        str
-            The public address.
-
-        Raises
-        ------
-        RepositoryError
-            If something that publication needs is missing; nothing is published then.
-        """
-        return self._publishable().publish()
+    def _keep_settings(self, changes: Mapping[str, Any]) -> None:
+        """Write into the configuration what has changed in how this repository is made up."""
+        if changes:
+            config = Config.load()
+            settings = config.repository(self._repository.name)
+            config.add(replace(settings, options={**settings.options, **changes}))
 
     def _writable(self) -> WritableRepository:
         if isinstance(self._repository, WritableRepository):
@@ -198,15 +269,8 @@ class Sharing(Asking):
             hint="Run `onelight index FOLDER` and copy the folder to the server, or share through figshare",
         )
 
-    def _publishable(self) -> PublishableRepository:
-        if isinstance(self._repository, PublishableRepository):
-            return self._repository
-        raise ReadOnlyRepository(
-            f"the repository '{self._repository.name}' is of type {self._repository.kind}: it has no draft",
-            hint="What is uploaded there is public at once for those who may read it",
-        )
-
     def _save_one_root(self, root: Path, index: Index) -> None:
+        index = Index(folded(index))  # which address a member has is not for this file
         try:
             _write_index_file(root / INDEX_NAME, index)
         except OSError:
@@ -218,6 +282,14 @@ class Sharing(Asking):
                 log.warning("neither %s nor %s can be written (%s): no local %s", root, kept, error, INDEX_NAME)
             else:
                 log.warning("%s cannot be written; %s is kept as %s instead", root, INDEX_NAME, kept)
+
+
+def _without(stored: Index, drops: Sequence[Drop]) -> Index:
+    """Return what will be left of what is stored: a name that goes stands in the way of none."""
+    if not drops:
+        return stored
+    gone = {step.entry.path for step in drops}
+    return Index(entry for entry in stored if entry.path not in gone)
 
 
 def write_index(root: Path | str, *, base_url: str = "", allow_partial: bool = False) -> tuple[Path, Scan]:

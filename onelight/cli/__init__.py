@@ -37,8 +37,15 @@ COMMANDS = {
     "Share data": {
         "scan": ("scanning", "scan", "What of a local folder would be shared."),
         "upload": ("sharing", "upload", "Send a local folder to the current repository."),
-        "publish": ("sharing", "publish", "Make the current repository public, for ever."),
+        "status": ("publishing", "status", "Compare a local folder, the repository, and what is public."),
+        "publish": ("publishing", "publish", "Make the current repository public, for ever."),
+        "unpublish": ("publishing", "unpublish", "Why what is public stays public, and what can be done."),
         "index": ("sharing", "index", "Make a folder a repository for any web server."),
+    },
+    "Describe and cite": {
+        "create": ("creating", "create", "Make a draft at figshare, and a repository of it."),
+        "metadata": ("creating", "metadata", "What the repository says of itself: check, push, pull."),
+        "cite": ("publishing", "cite", "How the current repository is cited."),
     },
     "Choose where": {
         "repo": ("places", "repo", "The repositories; with a name, choose one."),
@@ -130,6 +137,7 @@ class _Commands(click.Group):
                     ("ONELIGHT_CONFIG_DIR", "folder of configuration and data, instead of ~/.one"),
                     ("ONELIGHT_REPO", "current repository"),
                     ("FIGSHARE_TOKEN", "token of figshare repositories"),
+                    ("ONELIGHT_FIGSHARE_API", "where create and add-repo make figshare repositories: a sandbox"),
                     ("ONELIGHT_OFFLINE", "never use the network"),
                     ("ONELIGHT_INDEX_MAX_AGE", "seconds for which an index is not asked for again"),
                     ("ONELIGHT_CONNECTIONS", "most connections to one host"),

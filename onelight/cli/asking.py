@@ -207,7 +207,6 @@ def search(filters: dict[str, Any], only_count: bool, as_table: bool, where: Whe
         msg = "--count prints one number, and --table a line for each session; give one of the two"
         raise click.UsageError(msg)
     asking = where.open(Asking)
-    of = f"in '{asking.repository.name}' ({asking.repository.address})"
     if as_table:
         totals = asking.totals("session", **filters)
         if as_json:
@@ -215,7 +214,7 @@ def search(filters: dict[str, Any], only_count: bool, as_table: bool, where: Whe
         else:
             _emit_table(("SESSION", "DATASETS", "SIZE"), [(each.name, each.datasets, each.size) for each in totals])
         number = len(totals)
-        say(f"{_total_text(totals)} {of}")
+        say(f"{_total_text(totals)} {_place(asking)}")
     else:
         found = asking.search(**filters)
         number = len(found)
@@ -225,7 +224,7 @@ def search(filters: dict[str, Any], only_count: bool, as_table: bool, where: Whe
             _emit_rows({"session": session} for session in found)
         else:
             emit_lines(found)
-        say(f"{count(number, 'session')} {of}")
+        say(f"{count(number, 'session')} {_place(asking)}")
     if not number:
         _say_what_there_is(asking, filters)
 
@@ -260,7 +259,7 @@ def summary(filters: dict[str, Any], by: str | None, where: Where, as_json: bool
             _emit_rows(_row(by, each) for each in totals)
         else:
             _emit_table((by.upper(), "SESSIONS", "DATASETS", "SIZE"), totals)
-        say(f"{count(len(totals), by)} in '{asking.repository.name}' ({asking.repository.address})")
+        say(f"{count(len(totals), by)} {_place(asking)}")
         return
     sessions = asking.totals("session", **filters)
     tables = {"subject": by_subject(sessions), "object": asking.totals("object", **filters)}
@@ -279,7 +278,7 @@ def summary(filters: dict[str, Any], by: str | None, where: Where, as_json: bool
     else:
         emit({}, _line(("all", *everything.values())), as_json=False)
         emit_lines(_line((name, *each)) for name, totals in tables.items() for each in totals)
-    say(f"{_total_text(sessions)} in '{asking.repository.name}' ({asking.repository.address})")
+    say(f"{_total_text(sessions)} {_place(asking)}")
 
 
 def _sums(totals: Sequence[Total]) -> dict[str, Any]:
@@ -361,3 +360,10 @@ def _say_what_there_is(asking: Asking, filters: dict[str, Any]) -> None:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
     return ", ".join(names[:_MOST_NAMES]) + more
+
+
+def _place(asking: Asking) -> str:
+    """Return where an answer comes from, in words: also which version of it, so that it can be written down."""
+    version = asking.version
+    place = f"in '{asking.repository.name}' ({asking.repository.address})"
+    return place if version is None else f"{place}, version {version}"

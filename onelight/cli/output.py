@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from onelight.transfer import Outcome
 
 _One = TypeVar("_One", bound="Asking")
+#: What new figshare repositories are made at instead of figshare, to rehearse with the very commands of later.
+API_VARIABLE = "ONELIGHT_FIGSHARE_API"
 #: So many lines are written together: a write for each would take longer than the search.
 _MOST_LINES = 2000
 
@@ -190,6 +192,28 @@ def size_text(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a time for a person.
+
+    Examples
+    --------
+    >>> seconds_text(20), seconds_text(500), seconds_text(9000)
+    ('20 s', '8 min', '2.5 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def secret(prompt: str, *, from_stdin: bool) -> str:
+    """Read a secret from standard input, or ask a person for it; a script that gives none gets none."""
+    if from_stdin:
+        return sys.stdin.readline().strip()
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        return str(click.prompt(prompt, default="", hide_input=True, show_default=False, err=True)).strip()
+    return ""
 
 
 def is_terminal() -> bool:

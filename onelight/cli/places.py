@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import re
 from pathlib import Path
 from typing import Any
 
 import click
 
-from onelight.cli.output import emit, say, shared_options
+from onelight.cli.output import API_VARIABLE, count, emit, say, secret, shared_options, size_text
 
 
 @click.command(short_help="The repositories; with a name, choose one.")
@@ -49,7 +49,12 @@ def repo(name: str | None, as_json: bool) -> None:
 @click.option("--figshare", metavar="URL|DOI|ID", help="An article of figshare.")
 @click.option("--http", metavar="URL", help="A folder on a web server that holds .one_root.")
 @click.option("--local", metavar="DIR", help="A local folder.")
-@click.option("--api-url", metavar="URL", help="With --figshare: another API than figshare's, such as a sandbox's.")
+@click.option(
+    "--api-url",
+    metavar="URL",
+    envvar=API_VARIABLE,
+    help="With --figshare: another API than figshare's, such as a sandbox's.",
+)
 @click.option("--login", metavar="NAME", default="", help="With --http: user name for basic authentication.")
 @click.option("--token-stdin", is_flag=True, help="Read the token or password from standard input.")
 @click.option("--replace", is_flag=True, help="Replace a repository of the same name.")
@@ -66,6 +71,9 @@ def add_repo(
     as_json: bool,
 ) -> None:
     """Add the repository NAME to the configuration; choose it with `onelight repo NAME`.
+
+    What is given for figshare may be a number, an address, or a DOI, of the newest version or of one; figshare is
+    asked for it, and what it is is shown.
 
     A token (figshare) or password (with --login) is read from standard input with --token-stdin, and asked for on a
     terminal; it is never an argument, which other users of the computer could read. A public repository needs none.
@@ -90,15 +98,9 @@ def add_repo(
         raise click.UsageError(msg)
     options: dict[str, Any]
     if figshare:
-        from onelight.kinds.figshare import article_id_of
-
-        options = {
-            "article_id": article_id_of(figshare),
-            "token": _secret("Token (empty for public data)", token_stdin),
-        }
-        options |= {"api_url": api_url} if api_url else {}
+        options = _figshare(figshare, secret("Token (empty for public data)", from_stdin=token_stdin), api_url)
     elif http:
-        password = _secret(f"Password of {login}", token_stdin) if login else ""
+        password = secret(f"Password of {login}", from_stdin=token_stdin) if login else ""
         options = {"base_url": http, "login": login, "password": password}
     else:
         options = {"root_dir": str(Path(str(local)).expanduser().absolute())}
@@ -111,10 +113,37 @@ def add_repo(
     say(config.remark or f"choose it with: onelight repo {name}")
 
 
-def _secret(prompt: str, token_stdin: bool) -> str:
-    """Read a secret from standard input, or ask a person for it; a script that gives none gets none."""
-    if token_stdin:
-        return sys.stdin.readline().strip()
-    if sys.stdin.isatty() and sys.stderr.isatty():
-        return str(click.prompt(prompt, default="", hide_input=True, show_default=False, err=True)).strip()
-    return ""
+def _figshare(text: str, token: str, api_url: str | None) -> dict[str, Any]:
+    """Return what the configuration says of an article, once figshare was asked what it is."""
+    from onelight.api import find_figshare
+    from onelight.config import FIGSHARE_API
+    from onelight.errors import ConfigError, RateLimited, Unreachable
+    from onelight.kinds.figshare.address import read_address
+
+    address = read_address(text)
+    sandbox = re.match(r"(https?://(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?)/", text.strip())
+    if sandbox and not (api_url or "").startswith(sandbox[1]):
+        raise ConfigError(
+            f"{text} is an address of a sandbox on this computer, and not of {api_url or 'figshare'}",
+            hint=f"Say so: --api-url {sandbox[1]}/v2",
+        )
+    try:
+        found = find_figshare(text, token=token, api_url=api_url or FIGSHARE_API)
+    except (Unreachable, RateLimited) as error:
+        if address.article_id is None or address.is_guess:
+            raise
+        say(f"note: it was not looked up: {error.message}")
+        number, version = address.article_id, address.version
+    else:
+        number, version = found.article_id, found.version
+        which = f"version {found.shown}" if found.shown else "a draft"
+        say(f"{found.title or '(no title)'}, {which}")
+        parts = [count(found.files, "file"), size_text(found.size), found.license, f"DOI {found.doi}" * bool(found.doi)]
+        say(f"  {', '.join(part for part in parts if part)}")
+        if found.remark:
+            say(f"  note: {found.remark}")
+        if version is not None:
+            say(f"  it stays at version {version}; give the address without it for the newest")
+    options: dict[str, Any] = {"article_id": number, "token": token}
+    options |= {"version": version} if version is not None else {}
+    return options | ({"api_url": api_url} if api_url else {})

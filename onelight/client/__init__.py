@@ -16,7 +16,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -42,6 +42,8 @@ from onelight.version import __version__
 
 if TYPE_CHECKING:
     from onelight.client.engine import Engine
+    from onelight.client.pace import Pace
+    from onelight.client.span import Window
 
 __all__ = [
     "PASSING",
@@ -104,6 +106,7 @@ class Client:
         self._closing = threading.Event()
         self._aborted = threading.Event()
         self._closed_until: dict[str, float] = {}
+        self._paces: dict[str, Pace] = {}
         self._engine: Engine | None = None
         self._stop: weakref.finalize[[], Client] | None = None
 
@@ -204,8 +207,11 @@ class Client:
         AccessDenied, NotFound, RateLimited, Unreachable, UnsafeData
             As for :meth:`request`.
         """
-        response = self._follow("GET", route, headers or {}, None, sink, until=until or self.deadline())
-        asked = headers or {}
+        asked, until = headers or {}, until or self.deadline()
+        if route.span is None:
+            response = self._follow("GET", route, asked, None, sink, until=until)
+        else:
+            response = self._follow_span(route, route.span, sink, asked, until)
         answers_it = {304: "If-None-Match" in asked or "If-Modified-Since" in asked, 416: "Range" in asked}
         if response.status not in (200, 206) and not answers_it.get(response.status, False):
             raise_for_want_of_data(response)
@@ -226,7 +232,7 @@ class Client:
             If the client is closed meanwhile.
         """
         engine = self._running_engine()
-        feed = Feed(None if want is None else self._small_job(want, want.route.url, 0) for want in wanted)
+        feed = Feed(self._small_jobs(wanted))
         engine.feed(feed)
         try:
             feed.done.wait()
@@ -244,8 +250,25 @@ class Client:
         """Let the client's own thread call a function, which must neither wait nor raise; from any thread."""
         self._running_engine().call(function)
 
-    def _small_job(self, want: Wanted, url: str, hops: int) -> Job:
-        sent_to, headers = _authorise(url, want.route.credential, {})
+    def _small_jobs(self, wanted: Iterable[Wanted | None]) -> Iterator[Job | None]:
+        for want in wanted:
+            if want is None:
+                yield None
+            elif self._is_paced(want.route.url):  # nothing here may wait; the thorough way does
+                want.done(None)
+            elif want.route.span is None:
+                yield self._small_job(want, want.route.url, 0)
+            else:
+                from onelight.client.span import Window  # most repositories have no packs
+
+                window = Window(want.route.span, {})
+                if window.settled is None:
+                    yield self._small_job(want, want.route.url, 0, window)
+                else:
+                    want.done(replace(window.settled, url=want.route.url))
+
+    def _small_job(self, want: Wanted, url: str, hops: int, window: Window | None = None) -> Job:
+        sent_to, headers = _authorise(url, want.route.credential, {} if window is None else window.headers)
         job = Job("GET", sent_to, headers, self.limits, url, waits=False)
         job.limit = want.limit
 
@@ -255,8 +278,16 @@ class Client:
                 if answer is not None:
                     self._note_gate(answer)
                     following = _following(answer, url, want.route, "GET")
-                    if following is not None and hops < MAX_REDIRECTS and not self._gate(following):
-                        return self._small_job(want, following, hops + 1)
+                    if (
+                        following is not None
+                        and hops < MAX_REDIRECTS
+                        and not self._gate(following)
+                        and not self._is_paced(following)
+                    ):
+                        return self._small_job(want, following, hops + 1, window)
+                    if window is not None:
+                        window.came = len(answer.body)
+                        answer = window.ended(answer)
             except OneError:
                 answer = None  # told by whoever asks again, in a way that can be told
             want.done(answer)
@@ -342,8 +373,24 @@ class Client:
 
     def _note_gate(self, response: Response) -> None:
         """Remember that a server asks for patience: whoever wants something of it waits, not only this request."""
+        if self._paces and (pace := self._paces.get(origin_of(response.url))):
+            pace.learn(too_often=response.status == 429)
         if response.status in (429, 503) and (seconds := retry_after(response.headers)):
             self._closed_until[origin_of(response.url)] = time.monotonic() + seconds
+
+    def set_pace(self, url: str, rate: float) -> None:
+        """Ask a server so many times a second at the most, whatever it is asked for, repetitions included."""
+        from onelight.client.pace import Pace  # few servers want it
+
+        with self._lock:
+            known = self._paces.get(origin_of(url))
+            if rate <= 0:
+                self._paces.pop(origin_of(url), None)
+            elif known is None or known.rate != rate:
+                self._paces[origin_of(url)] = Pace(rate, self.wait)
+
+    def _is_paced(self, url: str) -> bool:
+        return bool(self._paces) and origin_of(url) in self._paces
 
     def _gate(self, url: str) -> float:
         """Return the seconds for which a server does not want to be asked."""
@@ -397,6 +444,8 @@ class Client:
         url = route.url
         for _ in range(MAX_REDIRECTS + 1):
             self._wait_at_gate(url)
+            if self._is_paced(url):
+                self._paces[origin_of(url)].take()
             sent_to, sent_headers = _authorise(url, route.credential, headers)
             pipe = Pipe() if sink is not None else None
             told = pipe.end if pipe is not None else None
@@ -411,6 +460,20 @@ class Client:
                 return response
             url = following
         raise UnsafeData(f"{redact(route.url)} redirects more than {MAX_REDIRECTS} times", hint="Nothing was fetched")
+
+    def _follow_span(
+        self, route: Route, span: tuple[int, int], sink: Sink, headers: Mapping[str, str], until: float | None
+    ) -> Response:
+        """Get a part of what an address has, which looks like all of something."""
+        from onelight.client.span import Window
+
+        window = Window(span, headers)
+        if window.settled is not None:
+            answer = replace(window.settled, url=route.url)
+            if answer.status == 200:
+                sink.begin(answer)
+            return answer
+        return window.ended(self._follow("GET", route, window.headers, None, window.sink(sink), until=until))
 
     def _run(self, job: Job, sink: Sink | None) -> Response:
         if self._aborted.is_set():

@@ -105,8 +105,9 @@ def raise_for_status(response: Response, method: str) -> None:
 
 def raise_for_want_of_data(response: Response) -> NoReturn:
     """Raise the error that fits an answer to a download that brings no data."""
-    raise_for_status(response, "GET")
-    challenge = response.headers.get("x-amzn-waf-action")
+    challenge = response.headers.get("x-amzn-waf-action")  # with 202 or 405, as others saw at figshare
+    if not challenge:
+        raise_for_status(response, "GET")
     reason = f", a firewall's {challenge} for browsers" if challenge else ""
     kind = Challenged if challenge or response.status == 202 else TransferError
     raise kind(

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from onelight.client.answers import MAX_ERROR_BODY, Response
 from onelight.errors import Interrupted, TransferError, UnsafeData
@@ -65,18 +65,31 @@ class Sink(Protocol):
         """Take the next bytes, in the blocks in which they came; raise to stop."""
 
 
+class Readable(Protocol):
+    """What bytes can be sent from: an open file, or whatever reads like one."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Say where the next read begins."""
+
+    def tell(self) -> int:
+        """Return where the next read begins."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes, none at the end."""
+
+
 class FilePart(NamedTuple):
     """Bytes of a file to be sent: from ``offset``, ``length`` of them.
 
     Parameters
     ----------
-    stream : binary file
+    stream : binary file, or what reads like one
         An open file of its own, not shared with another part that is sent at the same time.
     sent : callable, optional
         Called with the bytes of each block as it is sent.
     """
 
-    stream: IO[bytes]
+    stream: Readable
     offset: int
     length: int
     sent: Callable[[bytes], None] | None = None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from onelight.alf import check_safe
 from onelight.config import Settings, default_folder
-from onelight.errors import ChecksumMismatch, NoSpace, OneError, RepositoryNotFound
+from onelight.errors import ChecksumMismatch, NoSpace, OneError, RepositoryError, RepositoryNotFound
 from onelight.folder import Walk, changed
 from onelight.index import INDEX_NAME, Entry, Index, write_one_root
 from onelight.repository import Room, WritableRepository
@@ -19,6 +19,7 @@ from onelight.route import Source
 
 if TYPE_CHECKING:
     from onelight.client import Client
+    from onelight.pack import Pack
 
 
 class LocalRepository(WritableRepository):
@@ -93,15 +94,17 @@ class LocalRepository(WritableRepository):
         with Hashes(default_folder() / HASHES_NAME) as hashes:
             return Index(hashes.add(self.root, Walk(self.root)))
 
-    def room(self) -> Room:
+    def room(self, puts: Sequence[Entry] = (), *, grow: bool = False) -> Room:  # noqa: ARG002 - those of the port
         """Ask the disk."""
         import shutil  # brings all kinds of archives with it
 
         existing = next(folder for folder in (self.root, *self.root.parents) if folder.is_dir())
         return Room(bytes_left=shutil.disk_usage(existing).free)
 
-    def put(self, entry: Entry, path: Path, progress: Callable[[int], None]) -> Entry:
+    def put(self, entry: Entry, path: Path | Pack, progress: Callable[[int], None]) -> Entry:
         """Copy a file to its place: beside it first, compared, then renamed."""
+        if not isinstance(path, Path):
+            raise RepositoryError("a folder takes single files only", hint="Leave out --pack")
         import hashlib  # takes five milliseconds, as does what follows
 
         from onelight.checksum import BLOCK, md5_of

@@ -14,7 +14,8 @@ Importing this package imports starlette and uvicorn; nothing else of ONE light 
 from __future__ import annotations
 
 from onelight.sandbox.context import Origins
+from onelight.sandbox.faults import Faults
 from onelight.sandbox.server import Sandbox
 from onelight.sandbox.settings import Category, License, Settings
 
-__all__ = ["Category", "License", "Origins", "Sandbox", "Settings"]
+__all__ = ["Category", "Faults", "License", "Origins", "Sandbox", "Settings"]

@@ -11,6 +11,8 @@ from starlette.responses import Response
 from onelight.sandbox.state import packed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from onelight.sandbox.settings import Settings
 
 LARGEST_JSON = 4 * 2**20
@@ -121,21 +123,25 @@ def paging(request: Request, settings: Settings) -> tuple[int, int]:
     Either `page` and `page_size`, or `limit` and `offset`; both styles together are refused (figshare API,
     "Pagination").
     """
-    query = request.query_params
+    return page_of(request.query_params, settings)
+
+
+def page_of(query: Mapping[str, str], settings: Settings) -> tuple[int, int]:
+    """Return the same from a question that need not stand in an address."""
     if not query:
         return settings.page_default, 0
     by_page = "page" in query or "page_size" in query
     if by_page and ("limit" in query or "offset" in query):
         raise unprocessable("Mixing page/page_size with limit/offset is not allowed")
     if by_page:
-        rows = _number(request, "page_size", settings.page_default, 1, settings.page_max)
-        return rows, rows * (_number(request, "page", 1, 1, LAST_PAGE) - 1)
-    rows = _number(request, "limit", settings.page_default, 1, settings.page_max)
-    return rows, _number(request, "offset", 0, 0, LARGEST_OFFSET)
+        rows = _number(query, "page_size", settings.page_default, 1, settings.page_max)
+        return rows, rows * (_number(query, "page", 1, 1, LAST_PAGE) - 1)
+    rows = _number(query, "limit", settings.page_default, 1, settings.page_max)
+    return rows, _number(query, "offset", 0, 0, LARGEST_OFFSET)
 
 
-def _number(request: Request, name: str, default: int, least: int, most: int) -> int:
-    text = request.query_params.get(name)
+def _number(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = query.get(name)
     if text is None:
         return default
     if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS or not least <= int(text) <= most:

@@ -7,32 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from onelight.sandbox.answers import bad_request, json_answer, not_found, read_json, updated
+from onelight.sandbox.accounts import author
+from onelight.sandbox.answers import bad_request, json_answer, not_found, read_json, unprocessable, updated
 from onelight.sandbox.context import Address, Context
 from onelight.sandbox.drafts import change, own_article
 from onelight.sandbox.fields import allowed_category, must_be
-from onelight.sandbox.records import OWNER_ID, category_record
+from onelight.sandbox.records import category_records
 from onelight.sandbox.state import packed
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-
-
-def author(number: int, first_name: str, last_name: str, orcid_id: str = "") -> dict[str, Any]:
-    """Return an author as answers show one ("Author")."""
-    full_name = f"{first_name} {last_name}".strip()
-    return {
-        "id": number,
-        "full_name": full_name,
-        "first_name": first_name,
-        "last_name": last_name,
-        "is_active": number == OWNER_ID,
-        "url_name": full_name.replace(" ", "_") or "_",
-        "orcid_id": orcid_id,
-    }
-
-
-OWNER = author(OWNER_ID, "Rehearsal", "Owner")
 
 
 def resolved(ctx: Context, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -51,6 +35,8 @@ def resolved(ctx: Context, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _resolve(ctx: Context, item: dict[str, Any]) -> dict[str, Any]:
     if "id" in item:
         return _known(ctx, item["id"])
+    if "email" in item and not ctx.settings.author_email:
+        raise unprocessable("authors: 'email' is not allowed")
     for name in ("name", "first_name", "last_name", "orcid_id", "email"):
         if name in item:
             must_be(f"authors: {name}", item[name], str)
@@ -66,8 +52,9 @@ def _resolve(ctx: Context, item: dict[str, Any]) -> dict[str, Any]:
 
 def _known(ctx: Context, number: object) -> dict[str, Any]:
     must_be("authors: id", number, int)
-    if number == OWNER_ID:
-        return OWNER
+    account = ctx.accounts.by_id(number) if isinstance(number, int) else None
+    if account is not None:
+        return account.as_author()
     fields = ctx.state.value("SELECT fields FROM authors WHERE id = ?", number)
     if fields is None:
         raise not_found("Author")
@@ -122,7 +109,7 @@ class Details:
     async def categories(self, request: Request) -> Response:
         """List the categories."""
         chosen = own_article(self.ctx, request).fields["categories"]
-        return json_answer([category_record(c) for c in self.ctx.settings.categories if c.id in chosen])
+        return json_answer(category_records(self.ctx, chosen))
 
     async def set_categories(self, request: Request) -> Response:
         """Replace the categories (PUT) or add some (POST)."""

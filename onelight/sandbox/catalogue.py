@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onelight.sandbox.answers import json_answer
-from onelight.sandbox.context import Address, Context
-from onelight.sandbox.records import OWNER_ID, category_record
+from onelight.sandbox.context import Address, Context, asking
+from onelight.sandbox.records import category_records
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -30,17 +30,17 @@ class Catalogue:
             Address("GET", "/categories", self.categories),
         ]
 
-    async def account(self, _request: Request) -> Response:
+    async def account(self, request: Request) -> Response:
         """Show the owner, with what is used of the quota ("Account")."""
-        private = self.ctx.usage.private
-        public = int(self.ctx.state.value("SELECT TOTAL(size) FROM files WHERE public = 1"))
+        account = asking(request)
+        private, public = self.ctx.usage.private(account.id), self.ctx.usage.public(account.id)
         return json_answer(
             {
-                "id": OWNER_ID,
-                "user_id": OWNER_ID,
-                "first_name": "Rehearsal",
-                "last_name": "Owner",
-                "email": "owner@sandbox.invalid",
+                "id": account.id,
+                "user_id": account.id,
+                "first_name": account.first_name,
+                "last_name": account.last_name,
+                "email": account.email,
                 "active": 1,
                 "created_date": "2026-01-01T00:00:00",
                 "modified_date": "2026-01-01T00:00:00",
@@ -50,7 +50,7 @@ class Catalogue:
                 "symplectic_user_id": "",
                 "orcid_id": "",
                 "pending_quota_request": False,
-                "quota": self.ctx.settings.quota,
+                "quota": account.room(self.ctx.settings),
                 "used_quota": private + public,
                 "used_quota_private": private,
                 "used_quota_public": public,
@@ -64,10 +64,11 @@ class Catalogue:
 
     async def categories(self, _request: Request) -> Response:
         """List the categories; not each one that is listed may be used."""
-        above = {category.parent_id for category in self.ctx.settings.categories}
+        known = self.ctx.settings.categories
+        above = {category.parent_id for category in known}
         return json_answer(
             [
-                {**category_record(item), "is_selectable": item.is_selectable, "has_children": item.id in above}
-                for item in self.ctx.settings.categories
+                {**record, "is_selectable": item.is_selectable, "has_children": item.id in above}
+                for item, record in zip(known, category_records(self.ctx), strict=True)
             ]
         )

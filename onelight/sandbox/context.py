@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from onelight.sandbox.accounts import Account, Accounts
 from onelight.sandbox.answers import ApiError
 
 if TYPE_CHECKING:
@@ -16,11 +16,21 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import Scope
 
+    from onelight.sandbox.faults import Faults
     from onelight.sandbox.settings import Settings
     from onelight.sandbox.state import State
 
+# The key under which a request's scope has the account that asks.
+ACCOUNT = "onelight.account"
 Handler = Callable[["Request"], Awaitable["Response"]]
+
+
+def asking(request: Request) -> Account:
+    """Return whose a private request is."""
+    account: Account = request.scope[ACCOUNT]
+    return account
 
 
 class Address(NamedTuple):
@@ -64,7 +74,7 @@ class Origins:
 
 
 class Usage:
-    """How much the account has used, counted once and then kept: each file that is begun asks for it.
+    """How much each account has used, counted once and then kept: each file that is begun asks for it.
 
     Parameters
     ----------
@@ -74,15 +84,27 @@ class Usage:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._private: int | None = None
+        self._private: dict[int, int] = {}
         self._files: dict[int, int] = {}
 
-    @property
-    def private(self) -> int:
-        """Bytes of all files that are in no published version, begun ones with their announced size."""
-        if self._private is None:
-            self._private = int(self._state.value("SELECT TOTAL(size) FROM files WHERE public = 0"))
-        return self._private
+    def private(self, account_id: int) -> int:
+        """Return the bytes of all files that are in no published version, begun ones with their announced size."""
+        if account_id not in self._private:
+            self._private[account_id] = self._total(account_id, is_public=False)
+        return self._private[account_id]
+
+    def public(self, account_id: int) -> int:
+        """Return the bytes of all files that are in a published version."""
+        return self._total(account_id, is_public=True)
+
+    def _total(self, account_id: int, *, is_public: bool) -> int:
+        total = self._state.value(
+            "SELECT TOTAL(f.size) FROM files f JOIN articles a ON a.id = f.article_id"
+            " WHERE f.public = ? AND a.account_id = ?",
+            int(is_public),
+            account_id,
+        )
+        return int(total)
 
     def files_of(self, article_id: int) -> int:
         """Return how many files the draft of an article has."""
@@ -91,16 +113,16 @@ class Usage:
             self._files[article_id] = int(count)
         return self._files[article_id]
 
-    def add(self, article_id: int, size: int) -> None:
+    def add(self, account_id: int, article_id: int, size: int) -> None:
         """Take note of a file that was begun, where its like was counted already."""
         if article_id in self._files:
             self._files[article_id] += 1
-        if self._private is not None:
-            self._private += size
+        if account_id in self._private:
+            self._private[account_id] += size
 
     def forget(self) -> None:
         """Count anew when next asked: something else was changed."""
-        self._private = None
+        self._private.clear()
         self._files.clear()
 
 
@@ -118,36 +140,46 @@ class Context:
         Where it is.
     stopping : threading.Event
         Set when work in threads shall end.
+    faults : Faults
+        What goes wrong on purpose.
+
+    Attributes
+    ----------
+    cut, waiting : callable
+        Cut the connection of a request; tell how many bytes wait to be sent on it. The server says how.
     """
 
     settings: Settings
     state: State
     origins: Origins
     stopping: threading.Event
+    faults: Faults
+    cut: Callable[[Scope], None] = field(init=False)
+    waiting: Callable[[Scope], int] = field(init=False)
     usage: Usage = field(init=False)
+    accounts: Accounts = field(init=False)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Begin to count."""
         self.usage = Usage(self.state)
+        self.accounts = Accounts(self.state)
 
-    def knows(self, token: str) -> bool:
-        """Tell whether a token is the owner's."""
-        return hmac.compare_digest(token.encode(), self.state.token.encode())
-
-    def is_owner(self, request: Request, parameter: str) -> bool:
-        """Tell whether a request shows the owner's token, in its header or in a parameter of its address."""
+    def account_of(self, request: Request, parameter: str) -> Account | None:
+        """Return whose token a request shows, in its header or in a parameter of its address."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "token":
-            return self.knows(token.strip())
-        return self.knows(request.query_params.get(parameter, ""))
+        if scheme.lower() == "token" or (scheme.lower() == "bearer" and self.settings.bearer):
+            return self.accounts.by_token(token.strip())
+        return self.accounts.by_token(request.query_params.get(parameter, ""))
 
     def private(self, handler: Handler) -> Handler:
-        """Let only the owner's requests through to a handler."""
+        """Let only requests that show a token through to a handler; :func:`asking` then says whose it is."""
 
         async def guarded(request: Request) -> Response:
-            if not self.is_owner(request, "access_token"):
+            account = self.account_of(request, "access_token")
+            if account is None:
                 raise ApiError(self.settings.unauthorised_status, "OAuthInvalidToken", "Invalid or missing token")
+            request.scope[ACCOUNT] = account
             return await handler(request)
 
         return guarded

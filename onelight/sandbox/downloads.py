@@ -12,6 +12,7 @@ from __future__ import annotations
 import calendar
 import hashlib
 import hmac
+import json
 import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from onelight.sandbox.context import Address, Context
 from onelight.sandbox.links import opens
 from onelight.sandbox.ranges import Slice, wanted
 from onelight.sandbox.records import STORED
+from onelight.sandbox.restrictions import hides_files
 from onelight.sandbox.state import now_ms
 from onelight.sandbox.uploads import safe_name
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 BUCKET = "pfigshare-u-files"
 ALGORITHM = "AWS4-HMAC-SHA256"
+FORBIDDEN = ("Forbidden", "Forbidden")
 METHODS = "GET HEAD POST PUT PATCH DELETE OPTIONS"
 
 
@@ -60,19 +63,24 @@ class Downloads:
         file = self._file(request)
         if file["link"]:
             return RedirectResponse(file["link"], 302)
-        if self._is_public(file):
+        is_public = self._is_public(file)
+        if is_public and not self._is_withheld(file):
             return self._redirect(file)
-        if self.ctx.is_owner(request, "token"):
+        account = self.ctx.account_of(request, "token")
+        if account is not None and account.id == self._owner_of(file):
             return self._private_content(request, file)
         if opens(self.ctx, request.query_params.get("private_link", ""), file["article_id"]):
             return self._redirect(file)
-        raise ApiError(self.ctx.settings.private_refusal_status, "Forbidden", "Forbidden")
+        settings = self.ctx.settings
+        raise ApiError(settings.disabled_status if is_public else settings.private_refusal_status, *FORBIDDEN)
 
     async def by_api(self, request: Request) -> Response:
         """Give a published file."""
         file = self._file(request)
         if not self._is_public(file):
             raise not_found("File")
+        if self._is_withheld(file):
+            raise ApiError(self.ctx.settings.disabled_status, *FORBIDDEN)
         return RedirectResponse(file["link"], 302) if file["link"] else self._redirect(file)
 
     def _file(self, request: Request) -> sqlite3.Row:
@@ -80,6 +88,9 @@ class Downloads:
         if file is None or file["status"] == "created":
             raise not_found("File")
         return file
+
+    def _owner_of(self, file: sqlite3.Row) -> int:
+        return int(self.ctx.state.value("SELECT account_id FROM articles WHERE id = ?", file["article_id"]))
 
     def _is_public(self, file: sqlite3.Row) -> bool:
         return bool(
@@ -91,6 +102,19 @@ class Downloads:
                 now_ms(),
             )
         )
+
+    def _is_withheld(self, file: sqlite3.Row) -> bool:
+        """Tell whether a file of a published version is kept from readers."""
+        row = self.ctx.state.row(
+            "SELECT v.fields, a.shows FROM versions v JOIN articles a ON a.id = v.article_id"
+            " WHERE v.article_id = ? ORDER BY v.version DESC LIMIT 1",
+            file["article_id"],
+        )
+        if row is None:
+            return False
+        shows = json.loads(row["shows"])
+        is_disabled = shows.get("download_disabled", json.loads(row["fields"]).get("download_disabled", False))
+        return bool(is_disabled) or hides_files(shows)
 
     def _private_content(self, request: Request, file: sqlite3.Row) -> Response:
         """Send an unpublished file: chunks of unannounced length (seen by WaterButler), and no ETag to hold on to."""

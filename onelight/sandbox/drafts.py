@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from onelight.sandbox.answers import not_found
+from onelight.sandbox.context import asking
 from onelight.sandbox.records import Shown, draft
 from onelight.sandbox.state import now_ms, packed
 
@@ -23,7 +24,9 @@ def own_article(ctx: Context, request: Request) -> Shown:
     ApiError
         404 if there is none.
     """
-    row = ctx.state.row("SELECT * FROM articles WHERE id = ?", request.path_params["article_id"])
+    row = ctx.state.row(
+        "SELECT * FROM articles WHERE id = ? AND account_id = ?", request.path_params["article_id"], asking(request).id
+    )
     if row is None:
         raise not_found("Article")
     return draft(ctx, row)
@@ -32,16 +35,21 @@ def own_article(ctx: Context, request: Request) -> Shown:
 def own_article_id(ctx: Context, request: Request) -> int:
     """Return the number of the article that a request of its owner names, if there is such an article."""
     article_id: int = request.path_params["article_id"]
-    if ctx.state.value("SELECT 1 FROM articles WHERE id = ?", article_id) is None:
+    owner = ctx.state.value("SELECT account_id FROM articles WHERE id = ?", article_id)
+    if owner != asking(request).id:
         raise not_found("Article")
     return article_id
 
 
-def create(ctx: Context, fields: dict[str, Any]) -> int:
+def create(ctx: Context, account_id: int, fields: dict[str, Any]) -> int:
     """Add an article and return its number."""
     now = now_ms()
     return ctx.state.insert(
-        "INSERT INTO articles (created, modified, fields) VALUES (?, ?, ?)", now, now, packed(fields)
+        "INSERT INTO articles (created, modified, fields, account_id) VALUES (?, ?, ?, ?)",
+        now,
+        now,
+        packed(fields),
+        account_id,
     )
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from onelight.sandbox import checks
+from onelight.sandbox.accounts import Account
 from onelight.sandbox.answers import ApiError, bad_request, json_answer, not_found, paging, read_json, unprocessable
-from onelight.sandbox.context import Address, Context
+from onelight.sandbox.context import Address, Context, asking
 from onelight.sandbox.drafts import own_article_id, touch
 from onelight.sandbox.fields import must_be
 from onelight.sandbox.records import private_file_record
@@ -57,11 +58,12 @@ class Files:
         body = await read_json(request)
         article_id = own_article_id(self.ctx, request)
         new = _linked(body) if "link" in body else _announced(body, self.ctx)
-        self._check_room(article_id, new)
+        account = asking(request)
+        self._check_room(account, article_id, new)
         with self.ctx.state.transaction():
             file_id = self._insert(article_id, new)
             touch(self.ctx, article_id)
-        self.ctx.usage.add(article_id, new["size"])
+        self.ctx.usage.add(account.id, article_id, new["size"])
         location = f"{self.ctx.origins.own_article(article_id)}/files/{file_id}"
         return json_answer({"location": location}, 201, location=location, as_html=self.ctx.settings.json_as_html)
 
@@ -82,16 +84,17 @@ class Files:
             self.ctx.settings.part_size,
         )
 
-    def _check_room(self, article_id: int, new: dict[str, Any]) -> None:
+    def _check_room(self, account: Account, article_id: int, new: dict[str, Any]) -> None:
         settings, state = self.ctx.settings, self.ctx.state
+        limit, quota = account.file_limit(settings), account.room(settings)
         if new["size"] > settings.maximum_file_size:
             text = f"The file is larger than {settings.maximum_file_size} bytes"
             raise ApiError(settings.file_size_status, "MaximumFileSizeExceeded", text)
-        if self.ctx.usage.files_of(article_id) >= settings.file_limit:
-            text = f"An article has at most {settings.file_limit} files"
+        if self.ctx.usage.files_of(article_id) >= limit:
+            text = f"An article has at most {limit} files"
             raise ApiError(settings.file_limit_status, "FileLimitExceeded", text)
-        if self.ctx.usage.private + new["size"] > settings.quota:
-            text = f"The quota of {settings.quota} bytes is not enough for this file"
+        if self.ctx.usage.private(account.id) + new["size"] > quota:
+            text = f"The quota of {quota} bytes is not enough for this file"
             raise ApiError(settings.quota_status, "QuotaExceeded", text)
         if not settings.duplicate_names and state.value(
             "SELECT 1 FROM files WHERE article_id = ? AND attached = 1 AND name = ? AND folder = ?",
@@ -135,9 +138,11 @@ class Files:
 
     def _row(self, request: Request) -> sqlite3.Row:
         row = self.ctx.state.row(
-            "SELECT * FROM files WHERE id = ? AND article_id = ? AND attached = 1",
+            "SELECT f.* FROM files f JOIN articles a ON a.id = f.article_id"
+            " WHERE f.id = ? AND f.article_id = ? AND f.attached = 1 AND a.account_id = ?",
             request.path_params["file_id"],
             request.path_params["article_id"],
+            asking(request).id,
         )
         if row is None:
             raise not_found("File")

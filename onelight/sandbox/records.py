@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onelight.sandbox.fields import DEFAULTS, TYPE_NAMES
+from onelight.sandbox.restrictions import IN_PLACE, hides_files, restricted
 from onelight.sandbox.state import now_ms
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Container
 
     from onelight.sandbox.context import Context
     from onelight.sandbox.settings import Category
-
-# 10.5072 is DataCite's prefix for tests: such a DOI resolves nowhere, and nobody's article has it.
-DOI = "10.5072/m9.figshare.{article_id}.v{version}"
 
 # Statuses in which the content of a file is whole and its md5 is known.
 STORED = ("moving_to_final", "available")
@@ -33,6 +33,8 @@ class Shown(NamedTuple):
     version: int  # of the draft: the last that is visible, 0 for none
     published: int  # 0 for never
     is_draft: bool
+    account_id: int
+    shows: dict[str, Any]  # what is restricted, and what the control endpoint wants to be seen
 
 
 def stamp(ms: int) -> str:
@@ -49,16 +51,28 @@ def draft(ctx: Context, row: sqlite3.Row) -> Shown:
         now_ms(),
     )
     version, published = (0, 0) if last is None else (last["version"], last["published"])
-    doi = DOI.format(article_id=row["id"], version=version) if version else row["doi"]
-    return Shown(row["id"], fields, row["created"], row["modified"], doi, version, published, is_draft=True)
+    shows = json.loads(row["shows"])
+    doi = doi_of(ctx, shows, row["id"], version) if version else row["doi"]
+    fields.update({name: shows[name] for name in IN_PLACE if name in shows})
+    ids = {"account_id": row["account_id"], "shows": shows}
+    return Shown(row["id"], fields, row["created"], row["modified"], doi, version, published, is_draft=True, **ids)
 
 
-def published(row: sqlite3.Row) -> Shown:
+def doi_of(ctx: Context, shows: dict[str, Any], article_id: int, version: int) -> str:
+    """Return the DOI of a version: as all have it, or as the control endpoint gave it to the article."""
+    pattern: str = shows.get("doi") or ctx.settings.doi
+    return pattern.replace("{article_id}", str(article_id)).replace("{version}", str(version))
+
+
+def published(ctx: Context, row: sqlite3.Row) -> Shown:
     """Return a version as the public sees it, from the row of its article and version joined."""
-    doi = DOI.format(article_id=row["article_id"], version=row["version"])
+    shows = json.loads(row["shows"])
+    doi = doi_of(ctx, shows, row["article_id"], row["version"])
     fields = {**DEFAULTS, **json.loads(row["fields"])}
+    fields.update({name: shows[name] for name in IN_PLACE if name in shows})
     when = row["published"]
-    return Shown(row["article_id"], fields, row["created"], when, doi, row["version"], when, is_draft=False)
+    ids = {"account_id": row["account_id"], "shows": shows}
+    return Shown(row["article_id"], fields, row["created"], when, doi, row["version"], when, is_draft=False, **ids)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -68,7 +82,7 @@ def published(row: sqlite3.Row) -> Shown:
 
 def file_record(ctx: Context, row: sqlite3.Row) -> dict[str, Any]:
     """Return a file as the public sees it ("PublicFile")."""
-    known = row["status"] in (*STORED, "ic_failure") and not ctx.settings.md5_never
+    known = row["status"] in (*STORED, "ic_failure") and not ctx.settings.md5_never and row["md5_from"] <= now_ms()
     return {
         "id": row["id"],
         "name": row["name"],
@@ -142,6 +156,11 @@ def article_record(ctx: Context, shown: Shown) -> dict[str, Any]:
     }
 
 
+def searched_record(ctx: Context, shown: Shown) -> dict[str, Any]:
+    """Return an article as searches show it ("ArticleWithProject"); there are no projects here."""
+    return {**article_record(ctx, shown), "project_id": None}
+
+
 def complete_record(ctx: Context, shown: Shown) -> dict[str, Any]:
     """Return an article with all there is to say ("ArticleComplete", "ArticleCompletePrivate").
 
@@ -156,9 +175,8 @@ def complete_record(ctx: Context, shown: Shown) -> dict[str, Any]:
         {
             "figshare_url": record["url_public_html"],
             "files": [file_record(ctx, row) for row in files_of(ctx, shown, ctx.settings.files_in_article)],
-            "custom_fields": [],
             "tags": fields["keywords"],
-            "categories": [category_record(c) for c in ctx.settings.categories if c.id in fields["categories"]],
+            "categories": category_records(ctx, fields["categories"]),
             "license": next((x._asdict() for x in ctx.settings.licenses if x.value == fields["license"]), None),
             "size": int(size),
             "has_linked_file": bool(links),
@@ -166,25 +184,19 @@ def complete_record(ctx: Context, shown: Shown) -> dict[str, Any]:
             "status": "public" if shown.version else "draft",
             "is_public": bool(shown.version),
             "citation": _citation(shown),
-            "is_confidential": False,
-            "confidential_reason": "",
-            "is_embargoed": False,
-            "embargo_date": None,
-            "embargo_type": None,
-            "embargo_title": "",
-            "embargo_reason": "",
-            "embargo_options": [],
+            **restricted(shown.shows),
         }
     )
     if ctx.settings.show_folders:
         rows = ctx.state.rows(f"SELECT f.id, f.folder {source} AND f.folder != '' ORDER BY f.id", *keys)
         record["folder_structure"] = {str(row["id"]): row["folder"] for row in rows}
     if shown.is_draft:
-        record.update(account_id=OWNER_ID, curation_status="approved" if shown.version else "", group_resource_id=None)
+        status = shown.shows.get("curation_status", "approved" if shown.version else "")
+        record.update(account_id=shown.account_id, curation_status=status, group_resource_id=None)
+    elif hides_files(shown.shows):
+        del record["files"]
     return record
 
-
-OWNER_ID = 4_000_001
 
 _AS_STORED = (
     "description",
@@ -193,6 +205,7 @@ _AS_STORED = (
     "keywords",
     "references",
     "related_materials",
+    "custom_fields",
     "authors",
     "funding",
     "funding_list",
@@ -200,13 +213,33 @@ _AS_STORED = (
 )
 
 
-def category_record(category: Category) -> dict[str, Any]:
-    """Return a category ("Category")."""
+def category_records(ctx: Context, chosen: Container[int] | None = None) -> list[dict[str, Any]]:
+    """Return categories ("Category"): those of an article, or all."""
+    paths = _paths(ctx.settings.categories)
+    known = ctx.settings.categories
+    return [_category_record(item, paths[item.id]) for item in known if chosen is None or item.id in chosen]
+
+
+@functools.lru_cache(maxsize=4)
+def _paths(categories: tuple[Category, ...]) -> dict[int, str]:
+    """Return where in the tree each category is: the numbers from the top down to its own."""
+    above = {category.id: category.parent_id for category in categories}
+    paths: dict[int, str] = {}
+    for number in above:
+        steps, place = [], number
+        while place in above:
+            steps.append(f"/{place}")
+            place = above[place]
+        paths[number] = "".join(reversed(steps))
+    return paths
+
+
+def _category_record(category: Category, path: str) -> dict[str, Any]:
     return {
         "id": category.id,
         "title": category.title,
         "parent_id": category.parent_id,
-        "path": f"/{category.parent_id}/{category.id}" if category.parent_id else f"/{category.id}",
+        "path": path,
         "source_id": category.source_id,
         "taxonomy_id": 100,
     }

@@ -7,33 +7,43 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import Route
 
 from onelight.errors import ConfigError
-from onelight.sandbox import checks
+from onelight.sandbox import checks, control
+from onelight.sandbox.accounts import Account
 from onelight.sandbox.answers import ApiError, on_api_error, on_http_error, on_odd_value
 from onelight.sandbox.articles import Articles
-from onelight.sandbox.authors import OWNER, Details
+from onelight.sandbox.authors import Details
 from onelight.sandbox.catalogue import Catalogue
 from onelight.sandbox.context import Address, Context, Handler, Origins
+from onelight.sandbox.control import Control
 from onelight.sandbox.downloads import Downloads
 from onelight.sandbox.drafts import create
+from onelight.sandbox.embargoes import Restrictions
+from onelight.sandbox.faults import CONTROL, COUNT, ORIGINS, Faults, Faulty
 from onelight.sandbox.files import Files
 from onelight.sandbox.links import PrivateLinks
 from onelight.sandbox.publishing import Public, Publishing
 from onelight.sandbox.settings import Settings
 from onelight.sandbox.state import State
+from onelight.sandbox.switches import changed
 from onelight.sandbox.uploads import Uploads
 
+_Result = TypeVar("_Result")
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -43,6 +53,10 @@ LOOPBACK = "127.0.0.1"
 GRACE_SECONDS = 0.5
 KEEP_ALIVE_SECONDS = 60
 BACKLOG = 1024
+# What is called inside the server takes no time; longer than this, and the server hangs.
+CALL_SECONDS = 10
+# A socket that is closed with this sends a reset (SO_LINGER with a time of 0; two shorts on Windows).
+_NO_LINGER = struct.pack("HH" if os.name == "nt" else "ii", 1, 0)
 
 
 class Sandbox:
@@ -57,6 +71,8 @@ class Sandbox:
         Port of the API; 0 for any that is free. The other two origins always take free ones.
     settings : Settings
         Which behaviours of figshare are played.
+    faults : Faults, optional
+        What goes wrong on purpose; by default nothing.
     seen_as : Origins, optional
         Where clients find the three origins, if something stands before them: a proxy that delays, or breaks.
 
@@ -69,7 +85,9 @@ class Sandbox:
     upload_url, download_url : str
         Origins that take and give the content of files.
     token : str
-        The one token there is.
+        The token of the first account, which is the only one until another is added.
+    faults : Faults
+        What goes wrong, and counts of what was asked. May be changed while the sandbox runs.
     article_id : int
         A draft made for trying: it has all that publication asks for, but files.
 
@@ -85,13 +103,15 @@ class Sandbox:
         *,
         port: int = 0,
         settings: Settings = Settings(),  # noqa: B008
+        faults: Faults | None = None,
         seen_as: Origins | None = None,
     ) -> None:
         self.data_dir = Path(data_dir).expanduser()
         self.ports: tuple[int, ...] = ()
         self._seen_as = seen_as
         self.port = port
-        self.settings = settings
+        self.faults = faults or Faults()
+        self._settings = settings
         self.api_url = self.upload_url = self.download_url = self.token = ""
         self.article_id = 0
         self._thread: threading.Thread | None = None
@@ -106,6 +126,58 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @property
+    def settings(self) -> Settings:
+        """Which behaviours of figshare are played."""
+        return self._settings if self._server is None else self._server.context.settings
+
+    def change(self, **settings: object) -> None:
+        """Switch behaviours while the sandbox runs, or before: `change(latency_ms=50, md5_late="2s")`.
+
+        Raises
+        ------
+        ValueError
+            If there is no such switch, or a value does not fit.
+        """
+        self._settings = changed(self.settings, settings)
+        if self._server is not None:
+            self._server.context.settings = self._settings
+
+    def add_account(self, name: str, quota: int | None = None, max_files: int | None = None) -> Account:
+        """Make another account, with a token, articles and room of its own.
+
+        Parameters
+        ----------
+        name : str
+            The full name of its owner, who becomes an author of its articles.
+        quota, max_files : int, optional
+            Bytes of unpublished files, files in an article; as the settings say by default.
+
+        Returns
+        -------
+        Account
+            With `id`, `name` and `token`.
+        """
+        return self._inside(lambda context: context.accounts.add(name, quota, max_files))
+
+    def mark(self, article_id: int, **shown: object) -> dict[str, Any]:
+        """Change what readers see of an article: `mark(number, is_embargoed=True, embargo_type="file")`.
+
+        What there is to say is :data:`onelight.sandbox.restrictions.KNOWN`; None takes something back.
+
+        Returns
+        -------
+        dict
+            All that was said of the article.
+        """
+        return self._inside(lambda context: control.said_of(context, article_id, shown))
+
+    def _inside(self, function: Callable[[Context], _Result]) -> _Result:
+        """Call a function in the thread of the server, where nothing is half done."""
+        if self._server is None:
+            raise ConfigError("The sandbox does not run", hint="Start it first.")
+        return self._server.call(function)
 
     def start(self) -> None:
         """Start in the background; return when all origins answer.
@@ -123,7 +195,7 @@ class Sandbox:
             sockets = [undo.enter_context(_listening(port)) for port in (self.port, 0, 0)]
             self.ports = tuple(listener.getsockname()[1] for listener in sockets)
             origins = self._seen_as or Origins(*(f"http://{LOOPBACK}:{port}" for port in self.ports))
-            context = Context(self.settings, state, origins, threading.Event())
+            context = Context(self._settings, state, origins, threading.Event(), self.faults)
             self.article_id = _article_for_trying(context)
             server = _Server(context, dict(zip(self.ports, _apps(context), strict=True)))
             thread = threading.Thread(target=server.run_until_stopped, args=(sockets,), name="onelight-sandbox")
@@ -143,6 +215,7 @@ class Sandbox:
         self._server.should_exit = True
         self._thread.join()
         self._state.close()
+        self._settings = self.settings
         self._thread = self._server = self._state = None
 
     def serve(self) -> None:
@@ -188,12 +261,13 @@ def _article_for_trying(context: Context) -> int:
     with state.transaction():
         article_id = create(
             context,
+            context.accounts.first.id,
             {
                 "title": "Recordings for a rehearsal",
                 "description": "An article of the sandbox: nothing in it leaves this computer.",
                 "categories": usable[:1],
                 "keywords": ["neurophysiology", "rehearsal"],
-                "authors": [OWNER],
+                "authors": [context.accounts.first.as_author()],
             },
         )
         state.run("INSERT OR REPLACE INTO meta VALUES ('article', ?)", str(article_id))
@@ -208,6 +282,7 @@ def _apps(context: Context) -> list[ASGIApp]:
         *Publishing(context).addresses(),
         *Details(context).addresses(),
         *PrivateLinks(context).addresses(),
+        *Restrictions(context).addresses(),
     ]
     api = [
         *_routes("/v2/account/articles/{article_id:int}", article),
@@ -215,30 +290,36 @@ def _apps(context: Context) -> list[ASGIApp]:
         *_routes("/v2/articles", Public(context).addresses()),
         *_routes("", downloads.api_addresses()),
         *_routes("/v2", Catalogue(context).addresses()),
+        *_routes(CONTROL, Control(context).addresses()),
     ]
-    return [_app(api), _app(_routes("", Uploads(context).addresses())), _app(_routes("", downloads.signed_addresses()))]
+    routes = [api, _routes("", Uploads(context).addresses()), _routes("", downloads.signed_addresses())]
+    return [_app(context, origin, own) for origin, own in zip(ORIGINS, routes, strict=True)]
 
 
 def _routes(above: str, addresses: list[Address]) -> list[Route]:
-    return [Route(above + path, _Answering(handler), methods=methods.split()) for methods, path, handler in addresses]
+    return [
+        Route(above + path, _Answering(handler, above + path), methods=methods.split())
+        for methods, path, handler in addresses
+    ]
 
 
 class _Answering:
     """What answers at an address, without the layer for errors that starlette puts around each function."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, template: str) -> None:
         self._handler = handler
+        self._template = template.replace(":int}", "}").replace(":path}", "}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[COUNT](self._template)
         answer = await self._handler(Request(scope, receive, send))
         await answer(scope, receive, send)
 
 
-def _app(routes: list[Route]) -> ASGIApp:
-    # Faults that are played on purpose belong here, as middleware around all routes of an origin.
+def _app(context: Context, origin: str, routes: list[Route]) -> ASGIApp:
     return Starlette(
         routes=routes,
-        middleware=[],
+        middleware=[Middleware(Faulty, context=context, origin=origin)],
         exception_handlers={
             ApiError: on_api_error,
             HTTPException: on_http_error,
@@ -272,6 +353,7 @@ class _Server(uvicorn.Server):
         )
         self.context = context
         self.answers = threading.Event()
+        context.cut, context.waiting = self._cut, self._waiting
 
     def run_until_stopped(self, sockets: list[socket.socket]) -> None:
         """Serve, in a thread of its own."""
@@ -280,7 +362,16 @@ class _Server(uvicorn.Server):
         finally:
             self.answers.set()
 
+    def call(self, function: Callable[[Context], _Result]) -> _Result:
+        """Call a function in the thread of the server, from another one."""
+
+        async def called() -> _Result:
+            return function(self.context)
+
+        return asyncio.run_coroutine_threadsafe(called(), self._loop).result(CALL_SECONDS)
+
     async def _main(self, sockets: list[socket.socket]) -> None:
+        self._loop = asyncio.get_running_loop()
         checks.resume(self.context)
         await self.serve(sockets)
         for task in list(self.context.tasks):
@@ -296,6 +387,29 @@ class _Server(uvicorn.Server):
         """Close the connections of requests that hang, which uvicorn would wait for."""
         asyncio.get_running_loop().call_later(GRACE_SECONDS, self._abort)
         await super().shutdown(sockets)
+
+    def _transport(self, scope: Scope) -> asyncio.Transport | None:
+        """Return the connection that a request came on."""
+        for connection in list(self.server_state.connections):
+            ends = (getattr(connection, "client", None), getattr(connection, "server", None))
+            if ends == (scope["client"], scope["server"]):
+                transport: asyncio.Transport | None = getattr(connection, "transport", None)
+                return transport
+        return None
+
+    def _cut(self, scope: Scope) -> None:
+        """Cut the connection of a request: its client sees a reset, and nothing more of what was sent."""
+        transport = self._transport(scope)
+        if transport is not None:
+            connection = transport.get_extra_info("socket")
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            transport.abort()
+
+    def _waiting(self, scope: Scope) -> int:
+        """Return how many bytes wait in this process to be sent on the connection of a request."""
+        transport = self._transport(scope)
+        return 0 if transport is None else transport.get_write_buffer_size()
 
     def _abort(self) -> None:
         for connection in list(self.server_state.connections):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LAYOUT = 1
+LAYOUT = 2
 DATABASE = "sandbox.sqlite"
 BLOBS = "blobs"
 
@@ -32,7 +32,9 @@ CREATE TABLE articles (
     created INTEGER NOT NULL,
     modified INTEGER NOT NULL,
     doi TEXT NOT NULL DEFAULT '',
-    fields TEXT NOT NULL
+    fields TEXT NOT NULL,
+    account_id INTEGER NOT NULL DEFAULT 4000001,
+    shows TEXT NOT NULL DEFAULT '{}'
 );
 CREATE TABLE files (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -49,7 +51,9 @@ CREATE TABLE files (
     link TEXT NOT NULL DEFAULT '',
     token TEXT NOT NULL UNIQUE,
     part_size INTEGER NOT NULL,
-    public INTEGER NOT NULL DEFAULT 0
+    public INTEGER NOT NULL DEFAULT 0,
+    outcome TEXT NOT NULL DEFAULT '',
+    md5_from INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX files_of_article ON files (article_id, attached, id);
 CREATE INDEX unpublished_files ON files (size) WHERE public = 0;
@@ -85,6 +89,26 @@ CREATE TABLE authors (id INTEGER PRIMARY KEY AUTOINCREMENT, fields TEXT NOT NULL
 INSERT INTO sqlite_sequence (name, seq) VALUES
     ('articles', 27000000), ('files', 53000000), ('authors', 19000000);
 """
+# What came with the second layout. The first account is not in the table: its token is that of the sandbox.
+ACCOUNTS = """
+CREATE TABLE accounts (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    token TEXT NOT NULL UNIQUE,
+    quota INTEGER,
+    max_files INTEGER
+);
+"""
+# How the tables of an earlier layout become those of the next.
+STEPS = {
+    1: """
+ALTER TABLE articles ADD COLUMN account_id INTEGER NOT NULL DEFAULT 4000001;
+ALTER TABLE articles ADD COLUMN shows TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE files ADD COLUMN outcome TEXT NOT NULL DEFAULT '';
+ALTER TABLE files ADD COLUMN md5_from INTEGER NOT NULL DEFAULT 0;
+"""
+    + ACCOUNTS,
+}
 
 
 def now_ms() -> int:
@@ -198,13 +222,17 @@ class State:
 
 
 def _lay_out(db: sqlite3.Connection, folder: Path) -> None:
-    """Make the tables of a new database; refuse those of another version."""
+    """Make the tables of a new database, or bring those of an earlier version up to date; refuse those of a later."""
     layout = db.execute("PRAGMA user_version").fetchone()[0]
     if layout == 0:
-        db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={LAYOUT}; COMMIT;")
-    elif layout != LAYOUT:
+        db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {ACCOUNTS} PRAGMA user_version={LAYOUT}; COMMIT;")
+        return
+    while layout in STEPS:
+        db.executescript(f"BEGIN IMMEDIATE; {STEPS[layout]} PRAGMA user_version={layout + 1}; COMMIT;")
+        layout += 1
+    if layout != LAYOUT:
         raise ConfigError(
-            f"{folder} was made by another version of ONE light",
+            f"{folder} was made by a later version of ONE light",
             hint="Give the sandbox another folder, or delete this one.",
         )
 

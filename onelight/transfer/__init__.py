@@ -6,25 +6,32 @@ are compared, and only then it gets its name; what is whole is kept without a re
 one failure does not stop the others; and the outcome of every file is told.
 """
 
+from onelight.transfer.compare import Compared, Mark, compare
 from onelight.transfer.download import download
 from onelight.transfer.ledger import Ledger
 from onelight.transfer.outcome import Outcome, Progress, Silent, Status, Verified, raise_failures
 from onelight.transfer.plan import (
     Conflict,
+    Drop,
     Fetch,
     Keep,
     Put,
     Skip,
+    packed,
     plan_download,
+    plan_drops,
     plan_upload,
 )
 from onelight.transfer.upload import upload
 
 __all__ = [
+    "Compared",
     "Conflict",
+    "Drop",
     "Fetch",
     "Keep",
     "Ledger",
+    "Mark",
     "Outcome",
     "Progress",
     "Put",
@@ -32,8 +39,11 @@ __all__ = [
     "Skip",
     "Status",
     "Verified",
+    "compare",
     "download",
+    "packed",
     "plan_download",
+    "plan_drops",
     "plan_upload",
     "raise_failures",
     "upload",

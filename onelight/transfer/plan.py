@@ -7,17 +7,21 @@ import errno
 import os
 import secrets
 import stat
+import threading
 import unicodedata
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
+from onelight import threads
 from onelight.alf import check_safe, printable, windows_problems
 from onelight.checksum import md5_of
 from onelight.errors import NoSpace, UnsafeData
 from onelight.index import Entry, Index
+from onelight.pack import Pack, packs_of, span_of
 from onelight.transfer.ledger import Ledger
 from onelight.transfer.outcome import Verified
 
@@ -43,11 +47,24 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A file to be sent, and why: it is new, or differs from what is stored."""
+    """A file to be sent, and why: it is new, or differs from what is stored; or all files of a session as a pack."""
 
     entry: Entry
-    source: Path
+    source: Path | Pack
     why: str
+    is_new: bool = True
+
+    @property
+    def target(self) -> Path:
+        """The local file, for a person; of a pack, what would be its place."""
+        return self.source if isinstance(self.source, Path) else Path(self.source.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A file that the repository holds and this folder does not: it goes, once no reader sees it any more."""
+
+    entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +85,7 @@ class Conflict:
 
 
 DownloadStep: TypeAlias = Fetch | Keep
-UploadStep: TypeAlias = Put | Skip | Conflict
+UploadStep: TypeAlias = Put | Skip | Drop | Conflict
 
 
 def plan_download(entries: Iterable[Entry], folder: Path, ledger: Ledger) -> list[DownloadStep]:
@@ -187,8 +204,66 @@ def plan_upload(local: Index, root: Path, stored: Index, md5s: Mapping[str, str]
         elif (there.size, there.md5) == (entry.size, entry.md5):
             steps.append(Skip(entry, root / found.path, there))
         else:
-            steps.append(Put(entry, root / found.path, "differs from what is stored"))
+            steps.append(Put(entry, root / found.path, "differs from what is stored", is_new=False))
     return steps
+
+
+def plan_drops(local: Index, stored: Index) -> list[Drop]:
+    """Return what the repository holds and the local folder does not."""
+    here = {entry.path for entry in local}
+    return [Drop(entry) for entry in stored if entry.path not in here]
+
+
+def packed(steps: Iterable[Put | Skip], root: Path, stored: Index) -> list[Put | Skip]:
+    """Send each session of which anything is to be sent as one pack; what is stored as it should be stays as it is.
+
+    A session of which the repository has packed what is not in the folder gets its new files singly: a second pack
+    would take the place of the first.
+
+    Reads every file of such a session, for the md5 of its pack.
+
+    Parameters
+    ----------
+    steps : iterable of Put and Skip
+        A plan of single files.
+    root : Path
+        The data root.
+    stored : Index
+        What the repository holds, and is to hold.
+    """
+    steps = list(steps)
+    here = {step.entry.path for step in steps}
+    elsewhere = {entry.session for entry in stored if entry.path not in here and span_of(entry.url)}
+    sessions: dict[str, list[Put | Skip]] = {}
+    for step in steps:
+        sessions.setdefault(step.entry.session, []).append(step)
+    found: list[Put | Skip] = []
+    with threads.pool(os.cpu_count() or 1, "onelight-pack") as pool:
+
+        def put(group: list[Put | Skip], news: list[Put]) -> Future[Put]:
+            [pack] = packs_of([step.entry for step in group], root)
+            changed = sum(not step.is_new for step in news)
+            why = f"a pack of {len(group)} files: {len(news) - changed} new, {changed} changed"
+            is_new = len(news) == len(group) and not changed
+            return pool.submit(lambda: Put(Entry(pack.path, size=pack.size, md5=pack.md5(stopped)), pack, why, is_new))
+
+        stopped = threading.Event()
+        puts: list[Future[Put]] = []
+        try:
+            for group in sessions.values():
+                news = [step for step in group if isinstance(step, Put)]
+                if news and news[0].entry.session in elsewhere:
+                    found += group
+                elif news:
+                    puts.append(put(group, news))
+                else:
+                    found += group
+            found += [future.result() for future in puts]
+        except BaseException:  # Ctrl-C: who reads gigabytes ends now
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return sorted(found, key=lambda step: step.entry.path)
 
 
 def clashes(paths: Iterable[str], *, tells_case: bool, tells_form: bool) -> list[list[str]]:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import as_completed
+from pathlib import Path
 
 from onelight import threads
 from onelight.client import Client
 from onelight.errors import ChecksumMismatch, Interrupted, OneError, QuotaExceeded, RepositoryError
-from onelight.index import Entry, Index
+from onelight.index import INDEX_NAME, Entry, Index
+from onelight.pack import Pack, member_entry
 from onelight.repository import Room, WritableRepository
 from onelight.transfer.outcome import Outcome, Progress, Silent, Status, Verified
-from onelight.transfer.plan import Put, Skip, UploadStep
+from onelight.transfer.plan import Drop, Put, Skip, UploadStep
 
 
 def check_room(steps: Iterable[UploadStep], room: Room) -> None:
@@ -27,14 +29,20 @@ def check_room(steps: Iterable[UploadStep], room: Room) -> None:
     QuotaExceeded
         If the files are more than the repository has room for, or one is larger than it takes.
     """
+    if room.refusals:
+        raise QuotaExceeded(
+            "; ".join(room.refusals),
+            hint="Nothing was sent. Let more articles be made (--spread), send each session as one file"
+            " (--pack session), or say what figshare allows you: files_per_article in the configuration",
+        )
     sizes = {step.entry.path: step.entry.size or 0 for step in steps if isinstance(step, Put)}
     total = sum(sizes.values())
     if room.bytes_left is not None and total > room.bytes_left:
         raise QuotaExceeded(
-            f"{total:,} bytes are to be sent, and the repository has room for {room.bytes_left:,}",
+            f"{total:,} bytes are to be sent, and the repository has room for {max(room.bytes_left, 0):,}",
             hint="Nothing was sent. Make room there, or share fewer sessions",
         )
-    for path, size in sizes.items():
+    for path, size in sizes.items():  # what is packed is one file
         if room.largest_file is not None and size > room.largest_file:
             raise QuotaExceeded(
                 f"{path} has {size:,} bytes, and the repository takes files of up to {room.largest_file:,}",
@@ -55,7 +63,7 @@ def upload(
 
     Parameters
     ----------
-    steps : iterable of Put and Skip
+    steps : iterable of Put, Skip and Drop
         The plan, without conflicts.
     repository : WritableRepository
         Where the files go.
@@ -71,7 +79,7 @@ def upload(
     Returns
     -------
     list of Outcome
-        One for each step, in the order of the plan.
+        One for each Put and Skip, in the order of the plan; and for the index, if that is what could not be written.
     Index or None
         The index that readers now see; None if a file failed and it was therefore not written.
     """
@@ -80,7 +88,10 @@ def upload(
     puts = [step for step in plan if isinstance(step, Put)]
     watcher.begin(len(puts), sum(step.entry.size or 0 for step in puts))
     entries = {entry.path: entry for entry in stored}
+    drops = [step.entry for step in plan if isinstance(step, Drop)]
+    sources = {step.entry.path: step.source for step in puts}
     outcomes: dict[str, Outcome] = {}
+    full: list[QuotaExceeded] = []  # once the repository is full, no further file is tried
     for step in plan:
         if isinstance(step, Skip):
             size = step.entry.size or 0
@@ -90,12 +101,13 @@ def upload(
     pool = threads.pool(max(1, parallel), "onelight-upload")
     try:
         # The threads send; whether what they sent has arrived whole is asked for here, and holds up none of them.
-        for future in as_completed([pool.submit(_send, step, repository, watcher, stopped) for step in puts]):
+        for future in as_completed([pool.submit(_send, step, repository, watcher, stopped, full) for step in puts]):
             outcome, entry = future.result()()
             watcher.finish(outcome)
             outcomes[outcome.path] = outcome
             if entry is not None:
-                entries[entry.path] = entry
+                entries.pop(entry.path, None)  # a pack of which nothing was known
+                entries.update(_held(sources[entry.path], entry))
     except BaseException:
         stopped.set()
         client.abort()
@@ -105,23 +117,42 @@ def upload(
             pool.shutdown(cancel_futures=True)
         finally:  # also after a second Ctrl-C
             client.allow()
-    ordered = [outcomes[step.entry.path] for step in plan]
+    ordered = [outcomes[step.entry.path] for step in plan if isinstance(step, (Put, Skip))]
     if any(outcome.status is Status.FAILED for outcome in ordered):
         return ordered, None
+    for entry in drops:
+        entries.pop(entry.path, None)
     index = Index(entries.values())
-    repository.write_index(index)
+    try:
+        repository.write_index(index)
+    except OneError as error:  # what was sent is there, and told
+        return [*ordered, Outcome(INDEX_NAME, Path(INDEX_NAME), Status.FAILED, error=error)], None
+    for entry in drops:  # no reader sees them any more
+        repository.delete(entry)
     return ordered, index
 
 
+def _held(source: Path | Pack, entry: Entry) -> dict[str, Entry]:
+    """Return what the repository holds by having stored this: a file, or the members of a pack."""
+    if isinstance(source, Path):
+        return {entry.path: entry}
+    return {member.path: member_entry(entry.url, member) for member in source.members}
+
+
 def _send(
-    step: Put, repository: WritableRepository, watcher: Progress, stopped: threading.Event
+    step: Put, repository: WritableRepository, watcher: Progress, stopped: threading.Event, full: list[QuotaExceeded]
 ) -> Callable[[], tuple[Outcome, Entry | None]]:
     """Send a file, and return what waits until the repository has checked it."""
     entry, source = step.entry, step.source
     watcher.start(entry.path, entry.size)
+    if full:
+        refused = _failed(step, full[0])
+        return lambda: (refused, None)
     try:
         check = repository.send(entry, source, _advance(entry.path, watcher, stopped))
     except (OneError, OSError) as error:
+        if isinstance(error, QuotaExceeded):
+            full.append(error)
         failed = _failed(step, error)
         return lambda: (failed, None)
     return lambda: _checked(step, check)
@@ -136,13 +167,13 @@ def _checked(step: Put, check: Callable[[], Entry]) -> tuple[Outcome, Entry | No
     except (OneError, OSError) as error:
         return _failed(step, error), None
     verified = Verified.MD5 if stored.md5 else Verified.SIZE
-    return Outcome(entry.path, step.source, Status.DONE, entry.size or 0, verified), stored
+    return Outcome(entry.path, step.target, Status.DONE, entry.size or 0, verified), stored
 
 
 def _failed(step: Put, error: OneError | OSError) -> Outcome:
     if not isinstance(error, OneError):
-        error = RepositoryError(f"{step.source} cannot be read: {error.strerror}", hint="Is the disk still there?")
-    return Outcome(step.entry.path, step.source, Status.FAILED, step.entry.size or 0, error=error)
+        error = RepositoryError(f"{step.target} cannot be read: {error.strerror}", hint="Is the disk still there?")
+    return Outcome(step.entry.path, step.target, Status.FAILED, step.entry.size or 0, error=error)
 
 
 def _advance(path: str, watcher: Progress, stopped: threading.Event) -> Callable[[int], None]:

@@ -22,6 +22,8 @@ from onelight.version import __version__
 CHECKOUT = Path(__file__).resolve().parents[2]
 COMMANDS = sorted(cli.commands)
 Run = Callable[..., Any]
+ASKING = ["search", "summary", "list", "describe", "upload", "download"]
+ASKING += ["publish", "unpublish", "status", "cite", "metadata"]
 
 
 def test_help_shows_the_commands_in_groups_with_three_examples(onelight: Run) -> None:
@@ -64,6 +66,11 @@ def test_the_commands_are_those_of_the_documentation() -> None:
                 "download",
                 "index",
                 "publish",
+                "unpublish",
+                "status",
+                "cite",
+                "create",
+                "metadata",
                 "sandbox",
                 "demo",
                 "cache",
@@ -89,7 +96,7 @@ def test_an_unknown_command_names_the_nearest(onelight: Run, typed: str, meant: 
     assert f"Did you mean '{meant}'?" in refused.err
 
 
-@pytest.mark.parametrize("command", ["search", "summary", "list", "describe", "upload", "download", "publish"])
+@pytest.mark.parametrize("command", ASKING)
 def test_every_command_that_asks_a_repository_can_be_told_which(command: str) -> None:
     options = {name for parameter in cli.commands[command].params for name in parameter.opts}
     assert {"-R", "--repository", "--json", "--debug"} <= options

@@ -20,6 +20,12 @@ def names(config_dir: Path) -> list[str]:
     return [row["name"] for row in json.loads((config_dir / "config.json").read_text())["repositories"]]
 
 
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is added is an article of the real figshare, which no test asks."""
+    monkeypatch.setenv("ONELIGHT_OFFLINE", "1")
+
+
 class TestRepo:
     def test_without_a_name_the_repositories_are_listed_with_a_mark_at_the_current_one(self, onelight: Run) -> None:
         listed = onelight("repo")
@@ -93,22 +99,26 @@ class TestRepo:
 
 class TestAddRepo:
     @pytest.mark.parametrize(
-        ("text", "number"),
+        ("text", "number", "version"),
         [
-            ("9974357", 9974357),
-            ("10.6084/m9.figshare.9974357.v3", 9974357),
-            ("https://doi.org/10.6084/m9.figshare.9974357", 9974357),
-            ("https://figshare.com/articles/dataset/Some_title/9974357", 9974357),
-            ("https://figshare.com/articles/dataset/Some_title/9974357/3", 9974357),
+            ("9974357", 9974357, None),
+            ("9974357/2", 9974357, 2),
+            ("10.6084/m9.figshare.9974357.v3", 9974357, 3),
+            ("https://doi.org/10.6084/m9.figshare.9974357", 9974357, None),
+            ("https://figshare.com/articles/dataset/Some_title/9974357", 9974357, None),
+            ("https://figshare.com/articles/dataset/Some_title/9974357/3", 9974357, 3),
         ],
     )
-    def test_an_article_may_be_given_as_people_paste_it(
-        self, onelight: Run, config_dir: Path, text: str, number: int
+    @pytest.mark.usefixtures("offline")
+    def test_an_article_may_be_given_as_people_paste_it_and_a_version_is_kept(
+        self, onelight: Run, config_dir: Path, text: str, number: int, version: int | None
     ) -> None:
         added = onelight("add-repo", "steinmetz", "--figshare", text)
         assert added.code == 0
+        assert "note: it was not looked up: " in added.err
         row = json.loads((config_dir / "config.json").read_text())["repositories"][3]
-        assert row == {"name": "steinmetz", "type": "figshare", "article_id": number, "token": ""}
+        pinned = {"version": version} if version is not None else {}
+        assert row == {"name": "steinmetz", "type": "figshare", "article_id": number, "token": "", **pinned}
 
     def test_a_web_server_and_a_folder_can_be_added(self, onelight: Run, config_dir: Path, tmp_path: Path) -> None:
         assert onelight("add-repo", "lab", "--http", "https://a.org/data").code == 0
@@ -120,6 +130,7 @@ class TestAddRepo:
         assert onelight("add_repo", "disk", "--local", tmp_path).code == 0
         assert names(config_dir)[-1] == "disk"
 
+    @pytest.mark.usefixtures("offline")
     def test_a_token_comes_from_standard_input_and_is_never_shown(self, onelight: Run, config_dir: Path) -> None:
         added = onelight("add-repo", "mine", "--figshare", "1", "--token-stdin", given=f"{SECRET}\n")
         assert added.code == 0
@@ -129,6 +140,7 @@ class TestAddRepo:
         if os.name == "posix":
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
+    @pytest.mark.usefixtures("offline")
     def test_a_script_is_never_asked(self, onelight: Run) -> None:
         added = onelight("add-repo", "mine", "--figshare", "1", given="")
         assert added.code == 0
@@ -165,9 +177,106 @@ class TestAddRepo:
         assert "without encryption" in refused.err
         assert SECRET not in refused.err + (config_dir / "config.json").read_text()
 
+    @pytest.mark.usefixtures("offline")
     def test_replacing_keeps_the_place(self, onelight: Run, config_dir: Path) -> None:
         assert onelight("add-repo", "nick19", "--replace", "--figshare", "5").code == 0
         assert names(config_dir) == ["local", "nick19", "web"]
+
+
+class TestLookingUp:
+    """figshare is asked what is added, here a sandbox."""
+
+    FILE = "lab/Subjects/Cori/2016-12-14/001/alf/spikes.times.npy"
+
+    @pytest.fixture
+    def published(self, onelight: Run, box: int, tmp_path: Path, write_files: Callable[..., Path]) -> int:
+        assert onelight("upload", write_files(tmp_path / "root", self.FILE)).code == 0
+        assert onelight("publish", "--yes").code == 0
+        return box
+
+    @pytest.fixture
+    def add(self, onelight: Run, sandbox: Any) -> Run:
+        def run(name: str, text: object, *options: str, given: str = "") -> Any:
+            return onelight("add-repo", name, "--figshare", text, "--api-url", sandbox.api_url, *options, given=given)
+
+        return run
+
+    def test_title_version_files_bytes_licence_and_doi_are_shown(self, add: Run, published: int) -> None:
+        added = add("public", published)
+        assert added.code == 0
+        assert added.lines[0].startswith("public: figshare http")
+        what, numbers, *_ = added.err.splitlines()
+        assert what == "A test of its own, version 1"
+        assert numbers.strip().split(", ")[0] == "2 files", "the index is one"
+        assert numbers.split(", ")[2:] == ["CC BY 4.0", f"DOI 10.5072/m9.figshare.{published}.v1"]
+        assert "it stays at version" not in added.err
+
+    @pytest.mark.parametrize("form", ["{}/1", "{}.v1", "10.5072/m9.figshare.{}.v1"])
+    def test_a_version_is_pinned_and_that_is_said(
+        self, onelight: Run, add: Run, published: int, config_dir: Path, form: str
+    ) -> None:
+        added = add("public", form.format(published))
+        assert "it stays at version 1" in added.err
+        assert json.loads((config_dir / "config.json").read_text())["repositories"][-1]["version"] == 1
+        assert onelight("repo").lines[-1].endswith(f"/{published}/1")
+
+    def test_what_there_is_not_is_not_added(self, add: Run, published: int, config_dir: Path) -> None:
+        before = names(config_dir)
+        for text in (99999999, f"{published}/7", "10.1234/nothing.of.this"):
+            missing = add("public", text)
+            assert (missing.code, missing.out) == (3, "")
+        assert names(config_dir) == before
+
+    def test_a_draft_is_added_by_its_owner_only(
+        self, add: Run, onelight: Run, article: int, sandbox: Any, config_dir: Path
+    ) -> None:
+        onelight()
+        refused = add("draft", article)
+        assert (refused.code, refused.out) == (3, "")
+        assert "A draft is shown to its owner only" in refused.err
+        assert "draft" not in names(config_dir)
+        added = add("draft", article, "--token-stdin", given=sandbox.token)
+        assert added.code == 0
+        assert "A test of its own, a draft" in added.err
+
+    def test_the_doi_of_a_paper_is_looked_up_and_the_number_is_kept(
+        self, add: Run, published: int, sandbox: Any, config_dir: Path
+    ) -> None:
+        sandbox.mark(published, resource_doi=f"10.1371/journal.{published}x")
+        assert add("paper", f"https://doi.org/10.1371/journal.{published}x").code == 0
+        assert json.loads((config_dir / "config.json").read_text())["repositories"][-1]["article_id"] == published
+
+    def test_why_nobody_gets_its_files_is_shown(self, add: Run, published: int, sandbox: Any) -> None:
+        sandbox.mark(published, is_embargoed=True, embargo_type="file", embargo_date="2999-01-01")
+        added = add("public", published)
+        assert added.code == 0
+        assert "under embargo until 2999-01-01" in added.err
+
+    def test_where_figshare_cannot_be_reached_a_number_is_added_all_the_same(
+        self, onelight: Run, config_dir: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("ONELIGHT_ATTEMPTS", "1")
+        added = onelight("add-repo", "gone", "--figshare", "5", "--api-url", "http://127.0.0.1:9/v2")
+        assert added.code == 0
+        assert "note: it was not looked up: " in added.err
+        assert names(config_dir)[-1] == "gone"
+
+    @pytest.mark.usefixtures("offline")
+    @pytest.mark.parametrize("doi", ["10.1371/journal.pone.0039704", "10.17028/rd.lboro.9974357"])
+    def test_a_doi_that_has_no_certain_number_is_not_added_unasked(
+        self, onelight: Run, config_dir: Path, doi: str
+    ) -> None:
+        onelight()
+        refused = onelight("add-repo", "paper", "--figshare", doi)
+        assert (refused.code, refused.out) == (5, "")
+        assert "paper" not in names(config_dir)
+
+
+def test_no_test_reaches_another_computer(onelight: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONELIGHT_ATTEMPTS", "1")
+    refused = onelight("search", "-R", "nick19")
+    assert refused.code == 5
+    assert "at the proxy http://127.0.0.1:9 that https_proxy names" in refused.err
 
 
 def test_a_secret_is_in_no_output_whatever_happens(

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from onelight.cli.rehearsal import parsed_faults, parsed_settings
+from onelight.sandbox import Settings, switches
+from onelight.sandbox.faults import KINDS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 Run = Callable[..., Any]
@@ -190,3 +198,90 @@ class TestSandbox:
         refused = program("sandbox", "--data", tmp_path / "other", "--port", port)
         assert (refused.code, refused.out) == (2, "")
         assert f"{port} cannot be used" in refused.err
+
+    def test_behaviours_and_faults_are_switched(self, begin: Any) -> None:
+        process = begin("--json", "--set", "parts=1kB", "--set", "files=2", "--fault", "error500=1x1", "--seed", "4")
+        told = json.loads(process.stdout.readline())
+        address = told["api_url"].removesuffix("/v2") + "/control"
+        with urllib.request.urlopen(address) as answer:
+            state = json.load(answer)
+        assert (state["settings"]["part_size"], state["settings"]["file_limit"], state["seed"]) == (1000, 2, 4)
+        assert state["faults"]["error500"]["times"] == 1
+        with pytest.raises(urllib.error.HTTPError, match="500"):
+            urllib.request.urlopen(f"{told['api_url']}/licenses")
+        with urllib.request.urlopen(f"{told['api_url']}/licenses") as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGTERM)
+        assert "faults: error500=1x1" in process.communicate(timeout=20)[1]
+
+    def test_what_goes_wrong_is_said_when_it_begins(self, begin: Any) -> None:
+        process = begin("--fault", "ic-failure=5%", "--fault", "reset=0.02x3")
+        assert process.stdout.readline().startswith("sandbox: http://127.0.0.1:")
+        assert "faults: ic-failure=0.05, reset=0.02x3" in process.stderr.readline()
+
+    def test_the_older_options_and_the_switches_are_the_same(self) -> None:
+        by_option = parsed_settings([], Settings(part_size=7, file_limit=3))
+        assert parsed_settings(["part-size=7", "file_limit=3"], Settings()) == by_option
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--set", "part-sise=1"], "is 'part-size' meant?"),
+            (["--set", "parts"], "'parts' has no value; write NAME=VALUE"),
+            (["--set", "parts=many"], "'many' is not a size such as 1000, 10MB or 1MiB"),
+            (["--set", "latency=soon"], "'soon' is not a time such as 200ms, 2s or 1min"),
+            (["--set", "check-md5=maybe"], "'maybe' is not on or off"),
+            (["--fault", "waf200=1"], "is 'waf202' meant?"),
+            (["--fault", "reset"], "write reset=0.1"),
+            (["--fault", "reset=7"], "'7' is no probability"),
+        ],
+    )
+    def test_what_is_not_understood_is_explained_before_anything_starts(
+        self, program: Run, tmp_path: Path, arguments: list[str], message: str
+    ) -> None:
+        refused = program("sandbox", "--data", tmp_path / "box", *arguments)
+        assert (refused.code, refused.out) == (2, "")
+        assert message in " ".join(refused.err.split())
+        assert not (tmp_path / "box").exists()
+
+    def test_the_list_names_every_switch_and_fault_as_the_tables_do(self, program: Run) -> None:
+        rows = [json.loads(line) for line in program("sandbox", "--list", "--json").lines]
+        assert {row["field"]: row["means"] for row in rows if "switch" in row} == {
+            item.name: item.metadata["means"] for item in dataclasses.fields(Settings)
+        }
+        assert {row["fault"].replace("-", "_"): row["means"] for row in rows if "fault" in row} == {
+            name: kind.means for name, kind in KINDS.items()
+        }
+        text = " ".join(program("sandbox", "--list").out.split())
+        for row in rows:
+            name = f"{row['switch']}={row['default']}" if "switch" in row else row["fault"]
+            assert name in text
+            assert row["means"].replace(" ", "") in text.replace(" ", "")
+
+    def test_the_examples_of_the_help_are_good(self, program: Run) -> None:
+        text = program("sandbox", "--help").out.replace("\\\n", " ")
+        examples = re.findall(r"^ +onelight sandbox(.*)$", text, re.MULTILINE)
+        assert len(examples) >= 4
+        for example in examples:
+            words = shlex.split(example)
+            assert set(words[::2]) <= {"--set", "--fault", "--list"}
+            named = list(zip(words[::2], words[1::2], strict=False))
+            parsed_settings([value for option, value in named if option == "--set"], Settings())
+            parsed_faults([value for option, value in named if option == "--fault"])
+
+
+def rows_of_the_guide() -> list[str]:
+    """Return the rows that the tables of the guide must have; `python test_cli_rehearsal.py` prints them."""
+    rows = [f"| `{item.name}` | {switches.shown(item, item.default)} | {item.means} |" for item in switches.switches()]
+    return rows + [f"| `{name.replace('_', '-')}` | {kind.means} |" for name, kind in KINDS.items()]
+
+
+def test_the_guide_explains_every_switch_and_fault_as_the_list_does() -> None:
+    guide = (CHECKOUT / "docs" / "rehearsing.md").read_text(encoding="utf-8").splitlines()
+    expected = rows_of_the_guide()
+    assert [row for row in expected if row not in guide] == []
+    assert [row for row in guide if row.startswith("| `") and row not in expected] == []
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(rows_of_the_guide()) + "\n")

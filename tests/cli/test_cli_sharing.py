@@ -287,15 +287,16 @@ class TestPublish:
         self, onelight: Run, box: int, sandbox: Any, tmp_path: Path, write_files: Write, name: str
     ) -> None:
         assert onelight("upload", write_files(tmp_path / "root", GOOD)).code == 0
-        onelight("add-repo", "public", "--figshare", box, "--api-url", sandbox.api_url)
+        public = ["add-repo", "public", "--figshare", box, "--api-url", sandbox.api_url]
         refused = onelight(name, given="y\n")
         assert (refused.code, refused.out) == (2, "")
         assert "--yes" in refused.err
-        assert onelight("search", "-R", "public").code == 3
+        assert onelight(*public).code == 3, "nobody else sees it"
         published = onelight(name, "--yes")
         assert published.code == 0
         assert len(published.lines) == 1
         assert published.lines[0].startswith("http")
+        assert onelight(*public).code == 0
         assert onelight("search", "-R", "public").lines == [SESSION]
 
     @pytest.mark.skipif(os.name != "posix", reason="a terminal of one's own is POSIX's")
@@ -305,7 +306,6 @@ class TestPublish:
         import pty
 
         assert onelight("upload", write_files(tmp_path / "root", GOOD)).code == 0
-        onelight("add-repo", "public", "--figshare", box, "--api-url", sandbox.api_url)
         keyboard, terminal = pty.openpty()
         try:
             os.write(keyboard, b"n\n")
@@ -326,7 +326,7 @@ class TestPublish:
         assert "cannot be undone" in asked.stderr
         assert "Publish now? [y/N]" in asked.stderr
         assert "nothing was published" in asked.stderr
-        assert onelight("search", "-R", "public").code == 3
+        assert onelight("add-repo", "public", "--figshare", box, "--api-url", sandbox.api_url).code == 3
 
     def test_a_repository_without_a_draft_says_so(self, onelight: Run) -> None:
         refused = onelight("publish", "--yes")

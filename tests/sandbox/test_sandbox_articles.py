@@ -137,7 +137,7 @@ def test_categories_are_set_added_and_removed(owner):
     assert [c["id"] for c in owner("GET", f"{article}/categories").json()] == [ALLOWED, ALSO_ALLOWED]
     assert owner("DELETE", f"{article}/categories/{ALLOWED}").status == 204
     assert owner("DELETE", f"{article}/categories/{ALLOWED}").status == 404
-    assert owner("PUT", article, {"categories_by_source_id": ["310902"]}).status == 205
+    assert owner("PUT", article, {"categories_by_source_id": ["310906"]}).status == 205
     assert [c["id"] for c in owner("GET", article).json()["categories"]] == [ALLOWED]
 
 
@@ -192,6 +192,8 @@ def test_only_the_owner_may_ask(start, ask, status):
         answer = ask("GET", owner.article, headers={k: v.encode("latin-1") for k, v in headers.items()})
         assert answer.status == status
         assert answer.json()["code"] == "OAuthInvalidToken"
+    owner.box.change(bearer=True)
+    assert ask("GET", owner.article, headers={"Authorization": f"Bearer {token}"}).status == 200
     assert ask("GET", f"{owner.article}?access_token={token}").status == 200
     assert ask("GET", f"{owner.article}?access_token=%C3%A9").status == status
     assert ask("GET", f"{owner.box.api_url}/licenses").status == 200

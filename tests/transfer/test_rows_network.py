@@ -1483,6 +1483,7 @@ def article() -> Iterator[Article]:
     with WebServer() as server, Client(limits=QUICK) as client:
         listing = Listing(list(ALL))
         server.faults["/v2/articles/1/files"] = [listing]
+        server.faults["/v2/articles/1"] = [instead(lambda exchange: exchange.answer(200, b"{}"))]
         yield Article(server, listing, FigshareRepository("box", 1, client, api_url=f"{server.url}/v2"))
 
 
@@ -1593,6 +1594,7 @@ def test_n30_the_older_index_is_kept(
     with WebServer() as server:
         listing = Listing(list(ALL))
         server.faults["/v2/articles/1/files"] = [listing]
+        server.faults["/v2/articles/1"] = [instead(lambda exchange: exchange.answer(200, b"{}"))]
         add_repository("box", "figshare", article_id=1, api_url=f"{server.url}/v2")
         assert command("search").out.split() == [SESSION]
         [kept] = config_dir.rglob(".one_index")

@@ -1,63 +1,59 @@
-"""A repository in a figshare article: one figshare file per dataset, and ``.one_root`` among them.
+"""A repository in figshare articles: one figshare file per dataset, and ``.one_root`` among them.
 
-figshare has no folders that every client understands, so that the path of a dataset is its name with ``~`` for
-``/``, as the first client of 2019 wrote it; names with ``/`` and figshare's own folders are understood on reading.
-With a token the private draft is read and written; without one, the public version is read.
+The rooms: ``api`` asks figshare, at its ``pace``; ``article`` is one article and how it states a file; ``naming`` and
+``address`` say what names and addresses mean, ``finding`` asks; ``reading`` finds what there is (``states``: why not);
+``draft`` writes, with ``sending`` for one file and ``spreading`` for many articles; ``creating``, ``metadata`` and
+``citation`` are about what an article says of itself; ``publishing`` cannot be undone. This module is the port to all.
 
-The rules of the API that this file follows are figshare's documentation (OpenAPI 2.0, CC0) and what others saw of
+The rules of the API that these files follow are figshare's documentation (OpenAPI 2.0, CC0) and what others saw of
 the live service; the sandbox (``onelight.sandbox``) reproduces both, and is what the tests run against.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import re
-import tempfile
+import contextlib
 import threading
-import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from onelight.alf import check_safe, printable, split_path
-from onelight.checksum import md5_of
 from onelight.client import Client
 from onelight.config import FIGSHARE_API, Settings
-from onelight.errors import (
-    AccessDenied,
-    AlfError,
-    ChecksumMismatch,
-    ConfigError,
-    NotFound,
-    OneError,
-    RepositoryError,
-    RepositoryNotFound,
-    Unreachable,
-    UnsafeData,
-)
-from onelight.index import EMPTY_MD5, EMPTY_URL, INDEX_NAME, Entry, Index, read_one_root, write_one_root
-from onelight.kinds.figshare.api import HOW_TO_SIGN_IN, Api, File, as_documented, is_conflict
-from onelight.kinds.figshare.sending import Sender
-from onelight.repository import PublishableRepository, Room
-from onelight.route import Credential, Inline, Route, Source, origin_of
+from onelight.errors import AccessDenied, ConfigError, NotFound, ReadOnlyRepository, RepositoryError
+from onelight.index import EMPTY_URL, Entry, Index
+from onelight.kinds.figshare.address import read_address
+from onelight.kinds.figshare.api import HOW_TO_SIGN_IN, Api
+from onelight.kinds.figshare.article import Article
+from onelight.kinds.figshare.naming import FLAT, layout_of
+from onelight.kinds.figshare.reading import Reader, fingerprint
+from onelight.kinds.figshare.states import why_no_files
+from onelight.notes import log
+from onelight.pack import span_of
+from onelight.repository import Citation, Leftover, Publication, PublishableRepository, Room
+from onelight.route import Inline, Source
 
-MAX_INDEX = 2 << 30
-FILES_PER_ITEM = 500  # for a free account; figshare raises it on request and does not tell the API
+if TYPE_CHECKING:
+    from onelight.description import Description, Difference
+    from onelight.kinds.figshare.draft import Draft
+    from onelight.kinds.figshare.publishing import Publisher
+    from onelight.pack import Pack
+
+#: Seconds to wait for figshare's own checksum of a file that was sent.
+PATIENCE = 120.0
+#: For a free account; figshare raises it on request and does not tell the API.
+FILES_PER_ARTICLE = 500
 
 
 class FigshareRepository(PublishableRepository):
-    """A figshare article.
+    """One figshare article, or several under one index.
 
     Parameters
     ----------
     name : str
         Its name in the configuration.
     article_id : int
-        Number of the article.
+        Number of the article that holds the index.
     client : Client
         The HTTP client.
     token : str
@@ -66,9 +62,20 @@ class FigshareRepository(PublishableRepository):
         Address of the API: figshare's, or a sandbox's.
     patience : float
         Seconds to wait for figshare's own checksum of a file that was sent.
+    version : int, optional
+        Read this version, whatever is newer; nothing can be written then.
+    articles : sequence of int
+        Numbers of all articles, where one did not take all files; the first is ``article_id``.
+    layout : str
+        ``flat`` or ``folders``: how the path of a dataset becomes the name of a file.
+    files_per_article : int
+        Files that an article takes.
+    rate : float, optional
+        Requests a second to the API, 0 for any number; by default one, as figshare asks, and any number to a sandbox.
     """
 
     kind: ClassVar[str] = "figshare"
+    takes_packs: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -78,35 +85,53 @@ class FigshareRepository(PublishableRepository):
         *,
         token: str = "",
         api_url: str = FIGSHARE_API,
-        patience: float = 120.0,
+        patience: float = PATIENCE,
+        version: int | None = None,
+        articles: Sequence[int] = (),
+        layout: str = FLAT,
+        files_per_article: int = FILES_PER_ARTICLE,
+        rate: float | None = None,
     ) -> None:
         super().__init__(name)
-        self._api = Api(client, api_url, article_id, token)
-        self._sender = Sender(self._api, patience)
-        self._client = client
-        self._patience = patience
-        self._private = bool(token)
-        self._files: dict[str, list[File]] = {}
-        self._index_files: list[File] = []
-        self._listing = threading.Lock()
-        self._listed = False
-        self._read: tuple[int, Index] | None = None
+        self._api = Api(client, api_url, token, rate)
+        numbers = dict.fromkeys([article_id, *articles])
+        self._reader = Reader([Article(self._api, number) for number in numbers], version)
+        self._patience, self._layout, self._limit = patience, layout, files_per_article
+        self._lock = threading.Lock()
+        self._writes: Draft | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings, client: Client) -> FigshareRepository:
-        """Return the repository of ``article_id``, with ``token`` and ``api_url`` if they are given."""
+        """Return the repository of ``article_id``; other keys are those of the parameters."""
         api_url = settings.text("api_url", default=FIGSHARE_API)
         if not api_url.startswith(("https://", "http://")):
             raise ConfigError(f"the api_url of the repository '{settings.name}' is not a web address")
-        article_id = article_id_of(settings.require("article_id"))
-        return cls(settings.name, article_id, client, token=settings.secret, api_url=api_url)
+        address = read_address(settings.require("article_id"))
+        if address.article_id is None:
+            raise ConfigError(
+                f"the article_id of the repository '{settings.name}' is a DOI that does not hold a number",
+                hint=f"Let it be looked up: onelight add-repo {settings.name} --replace --figshare {address.doi}",
+            )
+        rate = settings.number("requests_per_second", 0, 100)
+        return cls(
+            settings.name,
+            address.article_id,
+            client,
+            token=settings.secret,
+            api_url=api_url,
+            patience=settings.number("patience", 0, 86_400) or PATIENCE,
+            version=settings.whole("version", 1, 2**31) or address.version,
+            articles=settings.wholes("articles"),
+            layout=layout_of(settings.text("layout")),
+            files_per_article=settings.whole("files_per_article", 2, 1_000_000) or FILES_PER_ARTICLE,
+            rate=rate,
+        )
 
     @property
     def address(self) -> str:
         """The article; for a sandbox, its API."""
-        if self._api.url == FIGSHARE_API:
-            return f"https://figshare.com/articles/dataset/_/{self._api.article_id}"
-        return f"{self._api.url}/articles/{self._api.article_id}"
+        page = self._reader.first.page
+        return page if self._reader.version is None else f"{page}/{self._reader.version}"
 
     # Reading
 
@@ -119,422 +144,235 @@ class FigshareRepository(PublishableRepository):
     def refresh(self, last: Index | None = None, *, path: Path | None = None) -> Index:
         """List the files, read ``.one_root``, and join to its rows the size and md5 that figshare states.
 
-        What is public changes with a new version only; of a draft, the list of its files says whether it has changed.
+        What is public changes with a new version only, and a version never; of a draft, the list of its files says
+        whether it has changed.
         """
-        stamp = "" if self._api.token else self._public_version()
-        if self.is_still(last, stamp):
+        if self._reader.version is not None and self.is_still(last, f"version {self._reader.version}"):
             return last
-        files, remarks = self._readable_files()
-        stamp = stamp or _fingerprint(files, remarks)
-        if self.is_still(last, stamp):
-            return last
-        return self._index_of(files, remarks, path, self.facts(stamp))
-
-    def _public_version(self) -> str:
-        """Return what tells the public version of the article from any other, empty where that is not stated."""
-        try:
-            article = self._api.call("GET", f"articles/{self._api.article_id}").json()
-        except RepositoryNotFound:  # the list of files says so, if there is none
-            return ""
-        with as_documented(self._api.url):
-            version = article.get("version")
-            return f"version {int(version)}" if version else ""
-
-    def _index_of(
-        self,
-        files: list[File],
-        remarks: list[str],
-        path: Path | None = None,
-        facts: Mapping[str, str] | None = None,
-    ) -> Index:
-        roots = [file for file in files if file.name == INDEX_NAME and file.whole]
-        if not roots:
-            found = [file.entry(path) for path, file in self._by_path(files).items() if file.whole]
-            if files:
-                remarks = [*remarks, f"the article has no {INDEX_NAME}: this is the list of its files"]
-            return Index.build(found, remarks, path=path, facts=facts)
-        newest = max(roots, key=lambda file: file.id)
-        if self._read is None or self._read[0] != newest.id:
-            self._read = (newest.id, self._read_index(newest))
-        rows = self._read[1]
-        return Index.build(self._join(rows, files), [*rows.remarks, *remarks], path=path, facts=facts)
+        if not self._api.token or self._reader.version is not None:
+            view = self._reader.public_view()
+            stamp = f"version {view.version}" if view.version else ""
+            if self.is_still(last, stamp):
+                return last
+            remarks: list[str] = []
+            files = self._reader.list_public(view, remarks)
+        else:
+            view, files, remarks = self._reader.look()
+            for article in self._reader.articles[1:]:
+                with contextlib.suppress(AccessDenied, NotFound):  # the index has every address all the same
+                    files += article.list_files(article.own if self._reader.is_private else article.public)
+            stamp = fingerprint(files, remarks)
+            if self.is_still(last, stamp):
+                return last
+        entries, remarks = self._reader.index_of(view, files, remarks)
+        return Index.build(entries, remarks, path=path, facts=self.facts(stamp or fingerprint(files, remarks)))
 
     def source(self, entry: Entry) -> Source:
         """Return figshare's two ways to a file: its download address, then the API's."""
-        if entry.url == EMPTY_URL:
+        if entry.url == EMPTY_URL or entry.size == 0:
             return Inline()
-        return self._routes(entry.url)
-
-    def _routes(self, url: str) -> tuple[Route, ...]:
-        # figshare.com/ndownloader stands behind a firewall that answers scripts with 202 and nothing.
-        url = re.sub(r"^https?://[^/]*figshare\.com/ndownloader/", "https://ndownloader.figshare.com/", url)
-        parts = urlsplit(url)
-        number = re.search(r"/files/(\d+)$", parts.path)
-        theirs = origin_of(url) == origin_of(self._api.url) or re.search(
-            r"(^|\.)(figshare|figstatic)\.com$", parts.hostname or ""
-        )
-        credential = self._api.credential if self._private else None
-        first = Route(url, credential)
-        if credential and self._api.url == FIGSHARE_API and parts.hostname == "ndownloader.figshare.com":
-            # A private file is given to a token in the query, by this host of figshare's only.
-            first = Route(url, Credential(origin_of(url), query=f"token={self._api.token}"))
-        if number is None or not theirs:
-            return (first,)
-        return (first, Route(f"{self._api.url}/file/download/{number[1]}", credential))
-
-    def _readable_files(self) -> tuple[list[File], list[str]]:
-        """List the draft if the token is the owner's, else what is public."""
-        remarks: list[str] = []
-        self._private = bool(self._api.token)
-        if self._private:
-            try:
-                return self._api.list_files("account/", remarks), remarks
-            except (AccessDenied, NotFound) as error:
-                denied = error
-            try:
-                files = self._api.list_files("", remarks)
-            except OneError as error:
-                raise denied from error
-            self._private = False
-            if isinstance(denied, AccessDenied):
-                remarks.append("figshare does not accept the token; this is the public version")
-            return files, remarks
-        return self._api.list_files("", remarks), remarks
-
-    def _read_index(self, file: File) -> Index:
-        errors: list[OneError] = []
-        for route in self._routes(file.download_url):
-            try:
-                spool, _ = self._client.spool(route, MAX_INDEX)
-            except OneError as error:
-                errors.append(error)
-                continue
-            if spool is None:  # nothing was asked that could be answered so
-                continue
-            with spool:
-                md5 = hashlib.md5()
-                while block := spool.read(1 << 20):
-                    md5.update(block)
-                if file.computed_md5 and md5.hexdigest() != file.computed_md5:
-                    errors.append(
-                        ChecksumMismatch(f"{INDEX_NAME} from {route.url} has another md5 than figshare states")
-                    )
-                    continue
-                spool.seek(0)
-                return read_one_root(spool, trusted=self._api.url)
-        raise errors[0]
-
-    def _join(self, rows: Index, files: list[File]) -> Iterator[Entry]:
-        by_id = {file.id: file for file in files}
-        by_name = {file.name: file for file in files}
-        for entry in rows:
-            number = re.search(r"/files/(\d+)$", entry.url)
-            file = by_id.get(int(number[1])) if number else by_name.get(_flat(entry.path))
-            if file is not None:
-                yield file.entry(entry.path)
-            elif entry.url.startswith(("http", "data:")):
-                yield entry
-
-    def _by_path(self, files: list[File]) -> dict[str, File]:
-        """Return the newest file of each path that lies in a session."""
-        folders: dict[str, str] | None = None
-        found: dict[str, File] = {}
-        for file in sorted(files, key=lambda file: file.id):
-            path = _session_path(file.name)
-            if path is None and file.name != INDEX_NAME:
-                if folders is None:
-                    folders = self._folders()
-                path = _session_path(f"{folders.get(str(file.id), '').strip('/')}/{file.name}")
-            if path is not None:
-                found[path] = file
-        return found
-
-    def _folders(self) -> dict[str, str]:
-        view = "account/" if self._private else ""
-        article = self._api.call("GET", f"{view}articles/{self._api.article_id}").json()
-        return dict(article.get("folder_structure") or {})
+        span = span_of(entry.url)
+        if span is None:
+            return self._reader.routes(entry.url)
+        url, offset, size = span
+        return self._reader.routes(url, (offset, size))
 
     # Writing
 
     def stored(self) -> Index:
-        """List the draft: what is whole, and remember what is not."""
-        self._need_token()
-        self._private = True
-        files = self._api.list_files("account/")
-        self._files = {}
-        for file in files:
-            path = _session_path(file.name)
-            if path is not None:
-                self._files.setdefault(path, []).append(file)
-        self._index_files = [file for file in files if file.name == INDEX_NAME]
-        self._listed = True
-        entries = {
-            path: file.entry(path) for path, file in self._by_path([file for file in files if file.whole]).items()
-        }
-        remarks = []
-        try:
-            for entry in self._index_of(files, []):
-                if entry.url == EMPTY_URL:  # an empty file is in the index only
-                    entries.setdefault(entry.path, entry)
-        except UnsafeData as error:  # the next upload writes it anew
-            remarks.append(f"the index in the article cannot be read, and is replaced: {error.message}")
-        return Index(entries.values(), remarks)
+        """List the drafts: what is whole, and remember what is not."""
+        self._need_to_write()
+        return self._draft.stored()
 
-    def room(self) -> Room:
-        """Ask the account for its quota, and count the files of the article."""
-        account = self._api.call("GET", "account").json()
-        with as_documented(self._api.url):
-            used = account.get("used_quota_private")
-            used = account.get("used_quota") if used is None else used
-            quota, largest = account.get("quota"), account.get("maximum_file_size")
-            # What was begun counts as used already, and is continued.
-            begun = sum(file.size for files in self._files.values() for file in files if file.status == "created")
-            left = int(quota) - int(used or 0) + begun if quota is not None else None
-        count = sum(map(len, self._files.values())) + len(self._index_files)
-        return Room(
-            bytes_left=left,
-            largest_file=int(largest) if largest else None,
-            files_left=FILES_PER_ITEM - count,
-            soft=f"figshare allows {FILES_PER_ITEM} files in an article unless it was asked for more",
-        )
+    def committed(self) -> Index:
+        """Return what the index in the draft says; empty if there is none."""
+        self._draft.list_once()
+        return self._draft.committed
 
-    def put(self, entry: Entry, path: Path, progress: Callable[[int], None]) -> Entry:
+    def room(self, puts: Sequence[Entry] = (), *, grow: bool = False) -> Room:
+        """Ask the account for its quota, and count the files of the articles."""
+        self._need_to_write()
+        self._draft.list_once()
+        return self._draft.room(puts, grow=grow)
+
+    def grow(self, puts: Sequence[Entry]) -> Mapping[str, Any]:
+        """Make the further articles that these files need, and return what the configuration is to say of them."""
+        from onelight.kinds.figshare.creating import make_part
+
+        self._need_to_write()
+        made = self._draft.grow(puts, lambda: make_part(self._reader.first, self._numbers))
+        return {"articles": self._numbers} if made else {}
+
+    def put(self, entry: Entry, path: Path | Pack, progress: Callable[[int], None]) -> Entry:
         """Send one file, and wait until figshare has checked it."""
         return self.send(entry, path, progress)()
 
-    def send(self, entry: Entry, path: Path, progress: Callable[[int], None]) -> Callable[[], Entry]:
+    def send(self, entry: Entry, path: Path | Pack, progress: Callable[[int], None]) -> Callable[[], Entry]:
         """Send one file in the parts that figshare asks for; what is returned waits for its checksum."""
-        self._need_token()
-        check_safe(entry.path)
-        if _session_path(_flat(entry.path)) != entry.path:
-            raise AlfError(
-                f"{printable(entry.path)} cannot be the name of a file at figshare",
-                hint="It must lie in a session and have no '~', which stands for '/' there",
-            )
-        self._list_once()
-        if entry.size == 0:  # figshare refuses empty files; the index says that there is one
-            empty = replace(entry, url=EMPTY_URL, md5=EMPTY_MD5)
-            return lambda: empty
-        known = self._files.get(entry.path, [])
-        same = [
-            file for file in known if file.size == entry.size and entry.md5 in (file.computed_md5, file.supplied_md5)
-        ]
-        for file in same:
-            if file.whole and file.computed_md5 == entry.md5:
-                progress(file.size)
-                there = file.entry(entry.path)
-                return lambda: there
-        # One that is there and whose checksum figshare has not made yet is waited for, not sent again.
-        begun = [file.id for file in same if file.status != "ic_failure" and file.computed_md5 in ("", entry.md5)]
-        check = self._sender.send(_flat(entry.path), path, entry, begun[-1] if begun else None, progress)
-
-        def checked() -> Entry:
-            file = check()
-            self._files[entry.path] = [*(other for other in known if other.id != file.id), file]
-            return file.entry(entry.path)
-
-        return checked
-
-    def _list_once(self) -> None:
-        """Know what the draft holds before anything is sent to it."""
-        with self._listing:
-            if not self._listed:
-                self.stored()
+        self._need_to_write()
+        return self._draft.send(entry, path, progress)
 
     def delete(self, entry: Entry) -> None:
         """Remove the file that an entry points to."""
-        number = re.search(r"/files/(\d+)$", entry.url)
-        if number:
-            self._api.delete_file(int(number[1]))
+        self._need_to_write()
+        self._draft.delete(entry)
+
+    def leftovers(self, continued: Sequence[Entry] = ()) -> list[Leftover]:
+        """Return what broken runs have left in the drafts; nothing of it is public."""
+        self._need_to_write()
+        self._draft.list_once()
+        return self._draft.leftovers(continued)
+
+    def clean(self, leftovers: Sequence[Leftover]) -> None:
+        """Remove leftovers."""
+        self._need_to_write()
+        self._draft.clean(leftovers)
 
     def write_index(self, index: Index) -> bool:
         """Send ``.one_root``, and then remove the older one and every file that the new one replaces."""
-        self._look_again()
-        newest = max((file.id for file in self._index_files if file.whole), default=0)
-        with tempfile.TemporaryDirectory(prefix="onelight-") as folder:
-            path = Path(folder) / INDEX_NAME
-            with path.open("xb") as stream:
-                write_one_root(index, stream)
-            md5 = md5_of(path)
-            same = {file.id: file for file in self._index_files if md5 in (file.computed_md5, file.supplied_md5)}
-            changed = not (newest in same and same[newest].computed_md5 == md5)
-            if changed:
-                entry = Entry(INDEX_NAME, size=path.stat().st_size, md5=md5)
-                begun = [file.id for file in same.values() if file.status != "ic_failure"]
-                check = self._sender.send(INDEX_NAME, path, entry, begun[-1] if begun else None, lambda _: None)
-                file = check()
-        if changed:
-            # Where figshare never makes its checksum, a file that it calls available was compared with the one we gave.
-            if md5 not in (file.computed_md5, file.supplied_md5 if file.status == "available" else ""):
-                raise Unreachable(
-                    f"figshare has not confirmed {INDEX_NAME} within {self._patience:.0f} s",
-                    hint="The files are there; run the same command again to finish",
-                )
-            newest = file.id
-            self._index_files = [*(other for other in self._index_files if other.id != newest), file]
-        self._clean(index, newest)
-        return changed
+        self._need_to_write()
+        return self._draft.write_index(index)
 
-    def _look_again(self) -> None:
-        """List the draft anew before the commit, and refuse if somebody else has committed since the plan was made."""
-        before = {file.id for file in self._index_files}
-        listed = self._listed
-        self.stored()
-        if listed and any(file.id not in before and file.whole for file in self._index_files):
-            raise Unreachable(
-                f"somebody else has written the index of '{self.name}' meanwhile",
-                hint="Your files are there; run the same command again to put both together",
+    @property
+    def _draft(self) -> Draft:
+        """What writes, made when it is first wanted: whoever reads imports none of it."""
+        with self._lock:
+            if self._writes is None:
+                from onelight.kinds.figshare.draft import Draft
+
+                self._writes = Draft(self._reader, self.name, self._patience, layout=self._layout, limit=self._limit)
+            return self._writes
+
+    def _need_to_write(self) -> None:
+        if self._reader.version is not None:
+            raise ReadOnlyRepository(
+                f"the repository '{self.name}' is pinned to version {self._reader.version}, which never changes",
+                hint="Take 'version' out of the configuration to work on the draft",
             )
-
-    def _clean(self, index: Index, newest_index: int) -> None:
-        """Remove older indexes, and every file whose place another one has taken."""
-        kept = {entry.path: entry.url for entry in index}
-        old = [file for file in self._index_files if file.id != newest_index]
-        for path, files in self._files.items():
-            old.extend(file for file in files if path in kept and not kept[path].endswith(f"/{file.id}"))
-        for file in old:
-            self._api.delete_file(file.id)
-        self._index_files = [file for file in self._index_files if file.id == newest_index]
-
-    # Publishing
-
-    def missing_for_publication(self) -> list[str]:
-        """Ask for the draft and compare it with what figshare wants before it publishes."""
-        self._need_token()
-        article = self._api.call("GET", f"account/articles/{self._api.article_id}").json()
-        fields = {
-            "a title": article.get("title"),
-            "a description": article.get("description"),
-            "an author": article.get("authors"),
-            "a category": article.get("categories"),
-            "a keyword": article.get("tags") or article.get("keywords"),
-        }
-        missing = [what for what, value in fields.items() if not value]
-        files = self._api.list_files("account/")
-        if not any(file.whole for file in files):
-            missing.append("a file")
-        unfinished = [file for file in files if not file.whole]
-        if unfinished:
-            missing.append(f"the rest of {len(unfinished)} half-uploaded files (run `onelight upload` again)")
-        missing.extend(self._missing_from_index(files))
-        return missing
-
-    def _missing_from_index(self, files: list[File]) -> list[str]:
-        """Say whether the index in the draft is that of the files in the draft: what is published stays for ever."""
-        stored = self._by_path([file for file in files if file.whole])
-        if not stored:
-            return []
-        if not any(file.name == INDEX_NAME and file.whole for file in files):
-            return [f"{INDEX_NAME}, the index: the upload is not finished (run `onelight upload` again)"]
-        try:
-            indexed = {entry.path: entry.url for entry in self.refresh()}
-        except UnsafeData:
-            return [f"an {INDEX_NAME} that can be read (run `onelight upload` again)"]
-        left = sum(not indexed.get(path, "").endswith(f"/{file.id}") for path, file in stored.items())
-        return [f"{left} files in the index: the upload is not finished (run `onelight upload` again)"] if left else []
-
-    def publish(self) -> str:
-        """Publish the draft and wait until the public version answers."""
-        missing = self.missing_for_publication()
-        if missing:
-            raise RepositoryError(
-                f"the article is not ready to be published; it still needs {', '.join(missing)}",
-                hint=f"Nothing was published. Add what is missing on the page of the article: {self.address}",
-            )
-        self._publish_once()
-        end = time.monotonic() + 60
-        while True:
-            try:
-                article = self._api.call("GET", f"articles/{self._api.article_id}").json()
-                return str(article.get("figshare_url") or article.get("url_public_html") or self.address)
-            except NotFound:  # the public view lags behind by some seconds
-                if time.monotonic() > end:
-                    return self.address
-                self._client.wait(0.5)
-
-    def _publish_once(self) -> None:
-        """Publish, and never a second time: where the answer is lost, the article says whether it was done."""
-        own = f"account/articles/{self._api.article_id}"
-        before = self._version(own)
-        try:
-            self._api.call("POST", f"{own}/publish")
-        except Unreachable as error:
-            if is_conflict(error):
-                raise RepositoryError(
-                    f"figshare cannot publish the article now: {error.message}",
-                    hint="Is somebody else publishing it? Look at its page, and try again when that has ended",
-                ) from error
-            self._client.pause(error, 1)
-            if self._version(own) == before:
-                raise
-
-    def _version(self, article: str) -> tuple[int, str]:
-        """Return which version of the article is published, and since when."""
-        answer = self._api.call("GET", article).json()
-        with as_documented(self._api.url):
-            return int(answer.get("version") or 0), str(answer.get("published_date") or "")
-
-    def _need_token(self) -> None:
         if not self._api.token:
             raise AccessDenied(
                 f"the repository '{self.name}' has no token, so that it can only be read", hint=HOW_TO_SIGN_IN
             )
 
+    # Publishing
 
-def article_id_of(text: str) -> int:
-    """Return the number of an article from what people paste: the number, an address, or a DOI of figshare's.
+    def published(self) -> Index | None:
+        """Return what the public sees, None if nothing was published."""
+        reader = Reader([Article(self._api.anonymous(), article.number) for article in self._reader.articles])
+        try:
+            view = reader.public_view()
+        except NotFound:
+            return None
+        remarks: list[str] = []
+        files = reader.first.list_files(view.path, remarks)
+        reason = why_no_files(view.record, reader.first.page) if not files else None
+        if reason is not None:  # an embargo, for example, which the owner knows of
+            log.warning("%s", reason.message)
+            return Index((), [reason.message])
+        entries, remarks = reader.index_of(view, files, remarks)
+        return Index.build(entries, remarks, facts=self.facts(f"version {view.version}"))
 
-    Raises
-    ------
-    ConfigError
-        If it is something else, such as a collection or a single file; the message says what.
+    @property
+    def _publisher(self) -> Publisher:
+        from onelight.kinds.figshare.publishing import Publisher
 
-    Examples
-    --------
-    >>> article_id_of("https://figshare.com/articles/dataset/Some_title/9974357/3")
-    9974357
-    >>> article_id_of("doi:10.6084/m9.figshare.9974357.v3")
-    9974357
-    """
-    hint = "Give the number of the article, its address, or its DOI (10.6084/m9.figshare.NUMBER)"
-    pasted = text.strip().split("?")[0].rstrip("/")
-    for pattern, what in (
-        (r"/collections/|figshare\.c\.\d", "a collection"),
-        (r"/projects/", "a project"),
-        (r"/s/[0-9a-f]{20}$", "a private link, from which the article cannot be found"),
-        (r"/files/\d+$", "a single file"),
-    ):
-        if re.search(pattern, pasted):
-            raise ConfigError(f"'{text}' is {what}, not an article", hint=hint)
-    for pattern in (
-        r"(\d+)(?:(?:\.v|/)\d+)?",  # 14763051, 14763051.v2, 14763051/2
-        r".*/articles/(?:.*/)?(\d+)/(?:versions/)?\d+",  # …/articles/dataset/Title/14763051/2
-        r".*/articles/(?:.*/)?(\d+)",
-        r".*10\.\d{4,}/.*?(\d+)(?:\.v\d+)?",  # a DOI, with or without https://doi.org/
-    ):
-        found = re.fullmatch(pattern, pasted)
-        if found:
-            return int(found[1])
-    raise ConfigError(f"'{text}' is not an article of figshare", hint=hint)
+        return Publisher(self._reader, self._draft)
 
+    def missing_for_publication(self) -> list[str]:
+        """Ask for the drafts and compare them with what figshare wants before it publishes."""
+        self._need_to_write()
+        return self._publisher.missing()
 
-def _fingerprint(files: list[File], remarks: list[str]) -> str:
-    """Return what changes with the files of a draft, or with what is said of them."""
-    stated = [(file.id, file.name, file.size, file.status, file.computed_md5, file.download_url) for file in files]
-    return hashlib.sha256(repr((sorted(stated), remarks)).encode()).hexdigest()
+    def publish(self) -> Publication:
+        """Publish the drafts and wait until the public version answers."""
+        missing = self.missing_for_publication()
+        if missing:
+            raise RepositoryError(
+                f"the article is not ready to be published; it still needs {', '.join(missing)}",
+                hint="Nothing was published. `onelight metadata push` sets what an article says of itself; its page is "
+                + self.address,
+            )
+        return self._publisher.publish()
 
+    # What it says of itself
 
-def _flat(path: str) -> str:
-    return path.replace("/", "~")
+    def record(self) -> Mapping[str, Any]:
+        """Return what figshare says of the article: of the draft for its owner, of the public version for others."""
+        if self._api.token and self._reader.version is None:
+            try:
+                return self._api.record(self._reader.first.own)
+            except (AccessDenied, NotFound):
+                return self._reader.public_view().record
+        return self._reader.public_view().record
 
+    def description(self) -> Description:
+        """Return title, description, authors and so on, as figshare has them."""
+        from onelight.kinds.figshare.creating import described
 
-@functools.lru_cache(1 << 16)  # of each file it is asked several times in one upload
-def _session_path(name: str) -> str | None:
-    """Return the path that a name stands for, or None if it is not one in a session."""
-    path = name.replace("~", "/").strip("/")
-    try:
-        check_safe(path)
-        split_path(path)
-    except (UnsafeData, AlfError):
-        return None
-    return path
+        return described(self.record(), self._numbers)
+
+    def unpublished(self) -> list[Difference]:
+        """Return what the draft says of itself otherwise than the public version; empty if nothing was published."""
+        from onelight.description import differences
+        from onelight.kinds.figshare.creating import described
+
+        try:
+            public = self._api.record(self._reader.first.public)
+        except NotFound:
+            return []
+        return differences(described(self.record(), self._numbers), described(public, self._numbers))
+
+    def compare_description(self, description: Description) -> list[Difference]:
+        """Return in which fields the draft says something else."""
+        from onelight.kinds.figshare.creating import compare
+
+        self._need_to_write()
+        return compare(self._reader.first, description, self._numbers)
+
+    def set_description(self, description: Description, *, how_to_download: bool = False) -> list[str]:
+        """Change what differs in the draft; return the names of these fields."""
+        from onelight.kinds.figshare.creating import describe, describe_parts
+
+        self._need_to_write()
+        self._reader.discover()
+        changed = describe(
+            self._reader.first, description, self._numbers, name=self.name, how_to_download=how_to_download
+        )
+        describe_parts(self._reader.articles)
+        return changed
+
+    @property
+    def articles(self) -> list[str]:
+        """The pages of all articles, that with the index first."""
+        return [article.page for article in self._reader.articles]
+
+    @property
+    def _numbers(self) -> list[int]:
+        return [article.number for article in self._reader.articles]
+
+    def choices(self, field: str) -> list[str]:
+        """Return the categories or the licences that the account may use; those of figshare without one."""
+        from onelight.kinds.figshare.creating import vocabulary
+        from onelight.kinds.figshare.metadata import category_names
+
+        categories, licenses = vocabulary(self._api)
+        if field == "categories":
+            return category_names(categories)
+        return [str(item.get("name") or item.get("value")) for item in licenses]
+
+    def reserve_doi(self) -> str:
+        """Return the DOI that the first version will have."""
+        from onelight.kinds.figshare.creating import reserve_doi
+
+        self._need_to_write()
+        return reserve_doi(self._reader.first)
+
+    def cite(self) -> Citation:
+        """Return how the article is cited."""
+        from onelight.kinds.figshare.citation import bibtex, citation
+
+        try:  # what others can look up: a draft may say something else by now
+            record = self._reader.public_view().record
+        except NotFound:
+            record = dict(self.record())
+        return Citation(citation(record), bibtex(record))

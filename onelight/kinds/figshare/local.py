@@ -1,4 +1,4 @@
-"""The local file of an upload: compared while it is read, and looked at again afterwards, for it may change."""
+"""The local file or pack of an upload: compared while it is read, and looked at again afterwards, for it may change."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from onelight.client import FilePart
 from onelight.errors import ChecksumMismatch, SizeMismatch
 from onelight.index import Entry
+from onelight.pack import Pack
 
 # A file of up to so many bytes is read and compared as a whole, before anything of it is sent.
 SMALL = 1 << 20
@@ -18,12 +19,12 @@ _HINT = "Run the command again once nothing writes to it any more"
 
 
 class LocalFile:
-    """A local file that is to be sent as it was when the upload was planned, or not at all.
+    """A local file, or several as a pack, to be sent as they were when the upload was planned, or not at all.
 
     Parameters
     ----------
-    path : Path
-        The file.
+    source : Path or Pack
+        What is sent.
     entry : Entry
         Its size and md5 when the upload was planned.
     progress : callable
@@ -35,8 +36,8 @@ class LocalFile:
         If it is another file already.
     """
 
-    def __init__(self, path: Path, entry: Entry, progress: Callable[[int], None]) -> None:
-        self.path = path
+    def __init__(self, source: Path | Pack, entry: Entry, progress: Callable[[int], None]) -> None:
+        self.source = source
         self.size = entry.size or 0
         self._md5 = entry.md5
         self._progress = progress
@@ -45,13 +46,16 @@ class LocalFile:
         self._before = self._look()
         self._content = self._read() if self.size <= SMALL else None
 
-    def _look(self) -> tuple[int, int, int]:
-        found = self.path.stat()
+    def _look(self) -> tuple[object, ...]:
+        if isinstance(self.source, Pack):
+            self._compare_size(self.source.size)
+            return self.source.look()
+        found = self.source.stat()
         self._compare_size(found.st_size)
         return found.st_size, found.st_mtime_ns, found.st_ino
 
     def _read(self) -> bytes:
-        with Reading(self.path) as stream:
+        with Reading(self.source) as stream:
             content = stream.read(self.size + 1)
             self._compare_size(len(content))
             self._compare_md5(stream.md5.hexdigest())
@@ -70,7 +74,7 @@ class LocalFile:
                 self._sent_md5 = stream.md5.hexdigest()
             self.tell(offset, count)
 
-        with Reading(self.path, read, hashed=length == self.size) as stream:
+        with Reading(self.source, read, hashed=length == self.size) as stream:
             yield FilePart(stream, offset, length)
 
     def tell(self, offset: int, count: int) -> None:
@@ -101,32 +105,54 @@ class LocalFile:
 
     def _compare_size(self, size: int) -> None:
         if size != self.size:
-            raise SizeMismatch(f"{self.path} has changed: it had {self.size:,} bytes, and now {size:,}", hint=_HINT)
+            raise SizeMismatch(f"{self.source} has changed: it had {self.size:,} bytes, and now {size:,}", hint=_HINT)
 
     def _compare_md5(self, md5: str) -> None:
         if md5 != self._md5:
-            raise ChecksumMismatch(f"{self.path} has changed: it was written to since it was looked at", hint=_HINT)
+            raise ChecksumMismatch(f"{self.source} has changed: it was written to since it was looked at", hint=_HINT)
 
 
-class Reading(io.FileIO):
+class Reading(io.RawIOBase):
     """An open file that counts what is read of it from where it was last sought, and takes the md5 of that."""
 
-    def __init__(self, path: Path, told: Callable[[int], None] = lambda _: None, *, hashed: bool = True) -> None:
-        super().__init__(path, "rb")
+    def __init__(
+        self, source: Path | Pack, told: Callable[[int], None] = lambda _: None, *, hashed: bool = True
+    ) -> None:
+        super().__init__()
+        self.name = str(source)
+        self._file = source.open() if isinstance(source, Pack) else io.FileIO(source, "rb")
         self._told = told
         self._hashed = hashed
         self._count = 0
         self.md5 = hashlib.md5()
 
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell that it can be read anywhere."""
+        return True
+
+    def tell(self) -> int:
+        """Return where the next read begins."""
+        return self._file.tell()
+
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """Begin anew: the client does so before it sends, and when it has to send again."""
         self._count = 0
         self.md5 = hashlib.md5()
-        return super().seek(offset, whence)
+        return self._file.seek(offset, whence)
 
-    def read(self, size: int | None = -1, /) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         """Read the next bytes."""
-        data = super().read(size) or b""
+        data = self._file.read(size) or b""
         if self._hashed:
             self.md5.update(data)
         self._count += len(data)

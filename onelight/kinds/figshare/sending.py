@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urljoin
 
 from onelight import threads
 from onelight.alf import printable
@@ -32,9 +31,11 @@ from onelight.errors import (
     UnsafeData,
 )
 from onelight.index import Entry
-from onelight.kinds.figshare.api import Api, File, as_documented, is_conflict
+from onelight.kinds.figshare.api import as_documented, is_conflict
+from onelight.kinds.figshare.article import Article, File
 from onelight.kinds.figshare.local import LocalFile
-from onelight.route import check_url
+from onelight.pack import Pack
+from onelight.route import check_url, redact
 
 T = TypeVar("T")
 
@@ -42,26 +43,38 @@ _PARTS_AT_A_TIME = 4
 _OCTETS = {"Content-Type": "application/octet-stream"}
 
 
+class Damaged(ChecksumMismatch):
+    """figshare made another md5 of what it was sent: the file here is right, and can be sent again."""
+
+
 class Sender:
     """Sends files to one article; safe to use from several threads.
 
     Parameters
     ----------
-    api : Api
-        The article.
+    article : Article
+        Where they go.
     patience : float
         Seconds to wait for figshare's own checksum of a file that was sent.
     """
 
-    def __init__(self, api: Api, patience: float) -> None:
-        self._api = api
-        self._client = api.client
+    def __init__(self, article: Article, patience: float) -> None:
+        self._article = article
+        self._api = article.api
+        self._client = article.api.client
         self._patience = patience
-        self._checks = Checks(api)
+        self._checks = Checks(article)
         self._one_part = 0
 
     def send(
-        self, name: str, path: Path, entry: Entry, begun: int | None, progress: Callable[[int], None]
+        self,
+        name: str,
+        path: Path | Pack,
+        entry: Entry,
+        begun: int | None,
+        progress: Callable[[int], None],
+        *,
+        folder: str = "",
     ) -> Callable[[], File]:
         """Send a file, continuing one that was begun if figshare still knows it.
 
@@ -71,14 +84,14 @@ class Sender:
             Waits until figshare has checked the file, and returns how it then states it.
         """
         source = LocalFile(path, entry, progress)
-        location = self._begin(name, entry) if begun is None else self._api.file_url(begun)
+        location = self._begin(name, folder, entry) if begun is None else self._article.file_url(begun)
         row = self._await_row(location)
         if row.get("status") == "created" and not self._send_content(row, location, source, is_new=begun is None):
             # The session of an old upload has ended on figshare's side: what it holds cannot be completed.
-            self._api.delete_file(int(row["id"]))
+            self._article.delete_file(int(row["id"]))
             if begun is None:
                 raise Unreachable(f"figshare ended the upload of {name}", hint="The same command sends it again")
-            return self.send(name, path, entry, None, progress)
+            return self.send(name, path, entry, None, progress, folder=folder)
         self._checks.add(int(row["id"]))
         end = time.monotonic() + self._patience
         return lambda: self._await_checksum(int(row["id"]), path, entry, end)
@@ -95,14 +108,14 @@ class Sender:
             raise
         except TransferError:  # it changed: nobody has the rest of what was begun
             with contextlib.suppress(OneError):
-                self._api.delete_file(int(row["id"]))
+                self._article.delete_file(int(row["id"]))
             raise
 
         def complete() -> bool:
             self._api.call("POST", location)
             return True
 
-        return self._once(complete, lambda: self._api.file(location).status != "created" or None)
+        return self._once(complete, lambda: self._article.file(location).status != "created" or None)
 
     def _once(self, act: Callable[[], T], ask: Callable[[], T | None], *, locks: bool = False) -> T:
         """Do what must not be done twice: where the answer is lost, ask what has become of it before doing it again.
@@ -126,24 +139,30 @@ class Sender:
 
     # Beginning
 
-    def _begin(self, name: str, entry: Entry) -> str:
+    def _begin(self, name: str, folder: str, entry: Entry) -> str:
         """Announce a file; return its address."""
-        body = {"name": name, "size": entry.size, "md5": entry.md5}
+        body = {"name": name, "size": entry.size, "md5": entry.md5, **({"folder_path": folder} if folder else {})}
 
         def announce() -> str:
-            answer = self._api.call("POST", self._api.files_url, body)
-            location = answer.json().get("location") or answer.headers.get("location")
-            if not location:
+            answer = self._api.call("POST", self._article.files_url, body)
+            with as_documented(answer.url):
+                location = answer.json().get("location") or answer.headers.get("location")
+            # The number is all that is wanted of it: whom to ask is known, and is not for an answer to say.
+            number = re.search(r"/files/([0-9]{1,18})/?$", str(location))
+            if number is None:
                 raise RepositoryError(f"figshare did not say where to send {printable(name)}", hint="Try again later")
-            return urljoin(answer.url, str(location))
+            return self._article.file_url(int(number[1]))
 
         def find() -> str | None:
             found = [
                 file.id
-                for file in self._api.list_files("account/")
+                for file in self._article.glance(time.monotonic())[0].values()
                 if (file.name, file.size, file.supplied_md5, file.status) == (name, entry.size, entry.md5, "created")
             ]
-            return self._api.file_url(max(found)) if found else None
+            if found and folder:  # in another one may be a file like it
+                folders = self._api.record(self._article.own).get("folder_structure") or {}
+                found = [number for number in found if str(folders.get(str(number), "")).strip("/") == folder]
+            return self._article.file_url(max(found)) if found else None
 
         try:
             return self._once(announce, find)
@@ -170,6 +189,10 @@ class Sender:
     def _send_parts(self, upload_url: str, source: LocalFile, *, is_new: bool) -> bool:
         """Send the parts that the upload service does not have; False if it no longer takes any."""
         check_url(upload_url, trusted=self._api.url)
+        if self._api.url.startswith("https:") and not upload_url.startswith("https:"):
+            raise UnsafeData(
+                f"figshare wants the file at {redact(upload_url)}, without encryption", hint="Nothing of it was sent"
+            )
         upload_url = upload_url.rstrip("/")
         if is_new and source.size <= self._one_part and self._send_at_once(upload_url, source):
             return True
@@ -225,25 +248,26 @@ class Sender:
 
     # Figshare's checksum
 
-    def _await_checksum(self, number: int, path: Path, entry: Entry, end: float) -> File:
+    def _await_checksum(self, number: int, path: Path | Pack, entry: Entry, end: float) -> File:
         """Wait until figshare has checked a file: 202 meant only that it will."""
         wait = 0.02
         while True:
-            file = self._checks.look(number)
+            late = time.monotonic() > end
+            # Of a file that is in no list any more nothing comes: asked for by its number, it is not found.
+            file = self._article.file(self._article.file_url(number)) if late else self._checks.look(number)
             if file is not None:
                 if file.status == "ic_failure" or (file.computed_md5 and file.computed_md5 != entry.md5):
                     self._checks.remove(number)
-                    self._api.delete_file(number)
-                    raise ChecksumMismatch(
-                        f"figshare received {path} with another md5",
+                    self._article.delete_file(number)
+                    raise Damaged(
+                        f"figshare received {_name(path)} with another md5",
                         hint="Did it change while it was sent? The same command sends it again",
                     )
-                late = time.monotonic() > end
                 if late or (file.whole and file.computed_md5 == entry.md5):
                     self._checks.remove(number)
                     if late and file.status == "created":
                         raise Unreachable(
-                            f"figshare has not taken {path}: it still waits for parts of it",
+                            f"figshare has not taken {_name(path)}: it still waits for parts of it",
                             hint="The same command sends what is missing",
                         )
                     return file
@@ -256,25 +280,28 @@ class Checks:
 
     Parameters
     ----------
-    api : Api
-        The article.
+    article : Article
+        Where they are.
     """
 
-    FEW = 4  # so many are asked for one by one
+    FEW = 4  # so many are asked for one by one, but of a server that wants to be asked seldom: then one list is less
     BUSY = 1.0  # seconds between lists while more files are still being sent: then there is no hurry
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
+    def __init__(self, article: Article) -> None:
+        self._article = article
+        self._interval = article.api.interval
         self._lock = threading.Lock()
         self._open: set[int] = set()
         self._known: dict[int, File] = {}
         self._added = self._listed = -1e9
         self._cost = 0.0
+        self._pages = 1
+        self._in_vain = 0
 
     @property
     def longest_wait(self) -> float:
         """Seconds to wait at the most before looking again."""
-        return 0.1 if self._is_busy() else 5.0
+        return 0.1 if self._is_busy() and not self._interval else 5.0
 
     def add(self, number: int) -> None:
         """Take note of a file that was completed."""
@@ -294,23 +321,38 @@ class Checks:
             known = self._known.get(number)
             if known is not None and known.whole and known.computed_md5:
                 return known
-            few, now = len(self._open) <= self.FEW, time.monotonic()
-            pause = max(self.BUSY, 10 * self._cost) if self._is_busy() else self._cost
-            due = not few and now - self._listed >= pause
+            few, now = len(self._open) <= (1 if self._interval else self.FEW), time.monotonic()
+            due = not few and now - self._listed >= self._pause()
             if due:
                 self._listed = now  # nobody else asks meanwhile
         if few:  # asked without the lock, which those who send want
-            return self._api.file(self._api.file_url(number))
-        files = {file.id: file for file in self._api.list_files("account/")} if due else {}
+            return self._article.file(self._article.file_url(number))
+        files, pages = self._article.glance() if due else ({}, 1)
         with self._lock:
             if due:
+                before = sum(map(_is_settled, self._known.values()))
                 self._known = {open_: files[open_] for open_ in self._open if open_ in files}
+                self._in_vain = 0 if sum(map(_is_settled, self._known.values())) > before else self._in_vain + 1
                 self._listed = time.monotonic()
-                self._cost = self._listed - now
+                self._cost, self._pages = self._listed - now, pages
             return self._known.get(number)
 
+    def _pause(self) -> float:
+        """Return the seconds between two lists: more of long ones, and of those that tell nothing new."""
+        if self._is_busy():
+            return max(self.BUSY * self._pages, 10 * self._cost, 10 * self._interval)
+        return max(self._cost * float(min(2**self._in_vain, 64)), 2 * self._interval * self._pages)
+
     def _is_busy(self) -> bool:
-        return time.monotonic() - self._added < 0.1
+        return time.monotonic() - self._added < 0.1 + 5 * self._interval
+
+
+def _is_settled(file: File) -> bool:
+    return bool(file.computed_md5) or file.status == "ic_failure"
+
+
+def _name(source: Path | Pack) -> str:
+    return str(source) if isinstance(source, Path) else source.path
 
 
 def _extent(part: dict[str, Any]) -> tuple[int, int]:
@@ -321,8 +363,12 @@ def _extent(part: dict[str, Any]) -> tuple[int, int]:
 def _refused(error: RepositoryError) -> RepositoryError:
     """Say what a refusal to begin a file is about, whatever its status: figshare documents none for want of room."""
     if re.search(r"files?\b.*\blimit|limit\b.*\bfiles?\b|at most \d+ files", error.message, re.IGNORECASE):
-        error.hint = "Ask figshare for a higher limit, or share the sessions in several articles"
-    elif re.search(r"\bquota\b|\blarger than\b", error.message, re.IGNORECASE):
+        return QuotaExceeded(
+            error.message,
+            hint="Say what figshare allows you, files_per_article in the entry of the repository in the configuration,"
+            " and let further articles be made (--spread), or send each session as one file (--pack session)",
+        )
+    if re.search(r"\bquota\b|\blarger than\b", error.message, re.IGNORECASE):
         return QuotaExceeded(
             error.message.removeprefix("figshare refuses access: "),
             hint="Make room at figshare, or share fewer or smaller files",
