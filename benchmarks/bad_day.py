@@ -3,8 +3,8 @@
 Run it as ``python benchmarks/bad_day.py``. Of all requests 5 % are answered with 5xx and 2 % with 429, 2 % are cut off
 before they are handled and 1 % afterwards; the md5 of half of the files comes two seconds late, and 1 % of the files
 end in ``ic_failure``. The upload is killed twice, and run until it ends. In the end ``onelight status`` must find
-nothing that differs, and the server must hold each file once and nothing else. The requests are compared with the least that
-can be: four for each file (announce, where to, content, done) and for the index, and what was played on purpose.
+nothing that differs, and the server must hold each file once and nothing else. The requests are compared with the
+least that can be: four for each file (announce, where to, content, done) and for the index, and what was played.
 """
 
 from __future__ import annotations
@@ -45,8 +45,10 @@ def main() -> None:
         environment = {**os.environ, "ONELIGHT_CONFIG_DIR": str(folder / "config")}
         switches = [part for kind, chance in FAULTS.items() for part in ("--fault", f"{kind}={chance}")]
         box = subprocess.Popen(
-            [*COMMAND, "sandbox", "--json", "--data", str(folder / "box"), "--port", "0", "--file-limit", "5000"]
-            + [*switches, "--set", "md5-late=2s"],
+            [
+                *(*COMMAND, "sandbox", "--json", "--data", str(folder / "box"), "--port", "0"),
+                *("--file-limit", "5000", *switches, "--set", "md5-late=2s"),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment,
@@ -62,9 +64,7 @@ def main() -> None:
             box.wait()
 
 
-def run(
-    said: dict[str, Any], control: str, root: Path, environment: dict[str, str], paths: list[str]
-) -> None:
+def run(said: dict[str, Any], control: str, root: Path, environment: dict[str, str], paths: list[str]) -> None:
     config = Path(environment["ONELIGHT_CONFIG_DIR"])
     config.mkdir()
     box = {"name": "box", "type": "figshare", "article_id": said["article_id"], "token": said["token"]}
@@ -93,7 +93,9 @@ def run(
     counted = ask(control)
     clear = urllib.request.Request(control, data=b'{"clear_faults": true}', method="POST")
     urllib.request.urlopen(clear, timeout=30).close()
-    status = subprocess.run([*COMMAND, "status", str(root)], env=environment, capture_output=True, text=True, check=False)
+    status = subprocess.run(
+        [*COMMAND, "status", str(root)], env=environment, capture_output=True, text=True, check=False
+    )
     print(f"status: exit {status.returncode}, {status.stderr.splitlines()[0]}")
     wrong = judge(said, paths) or status.returncode or code
     tell(counted, len(paths), seconds)

@@ -53,6 +53,7 @@ def main() -> None:
         assert box.stdout is not None
         said = json.loads(box.stdout.readline())
         add = ["add-repo", "box", "--figshare", str(said["article_id"]), "--api-url", said["api_url"], "--token-stdin"]
+        add += ["--files-per-article", "5000"]
         subprocess.run(
             [*COMMAND, *add], input=said["token"], env=environment, text=True, check=True, capture_output=True
         )

@@ -451,7 +451,7 @@ class Bench:
                 pairs = [f"{port}:{behind}" for port, behind in zip(seen_as, said.pop("ports"), strict=True)]
                 running.append(subprocess.Popen([sys.executable, PROCESSES, "delay", str(LATENCY), *pairs]))
                 await_port(seen_as[-1])
-            add = ["add-repo", "box", "--replace", "--figshare", str(said["article_id"])]
+            add = ["add-repo", "box", "--replace", "--figshare", str(said["article_id"]), "--files-per-article", "5000"]
             subprocess.run(
                 [*onelight, *add, "--api-url", said["api_url"], "--token-stdin"],
                 input=said["token"],

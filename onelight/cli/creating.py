@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from onelight.cli.output import API_VARIABLE, count, emit, repository_option, say, secret, shared_options
+from onelight.cli.output import (
+    API_VARIABLE,
+    count,
+    emit,
+    files_per_article_option,
+    repository_option,
+    say,
+    secret,
+    shared_options,
+)
 
 if TYPE_CHECKING:
     from onelight.description import Description
@@ -28,6 +37,7 @@ _FILE = click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--reserve-doi", is_flag=True, help="Have a DOI now, to put it into a paper; it works once published.")
 @click.option("--how-to-download", is_flag=True, help="Add to its text how the data are downloaded.")
 @click.option("--layout", type=click.Choice(["flat", "folders"]), help="How files are named at figshare.")
+@files_per_article_option
 @click.option("--api-url", metavar="URL", envvar=API_VARIABLE, help="Another API than figshare's, such as a sandbox's.")
 @click.option("--token-stdin", is_flag=True, help="Read the token from standard input.")
 @shared_options
@@ -40,6 +50,7 @@ def create(
     reserve_doi: bool,
     how_to_download: bool,
     layout: str | None,
+    files_per_article: int | None,
     api_url: str | None,
     token_stdin: bool,
     as_json: bool,
@@ -71,13 +82,14 @@ def create(
     is_there = file is not None or (title is None and path.is_file())
     described = read_description(path) if is_there else Description()
     described = replace(described, title=title) if title else described
+    given = {"layout": layout, "files_per_article": files_per_article}
     settings = create_figshare(
         name or _name_of(described.title),
         described,
         token=secret("Token", from_stdin=token_stdin),
         api_url=api_url or FIGSHARE_API,
         how_to_download=how_to_download,
-        options={"layout": layout} if layout else {},
+        options={name: value for name, value in given.items() if value},
     )
     Config.load().choose(settings.name)
     one = One(settings.name)

@@ -207,6 +207,14 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
+files_per_article_option = click.option(
+    "--files-per-article",
+    type=click.IntRange(2),
+    metavar="N",
+    help="figshare: files that an article takes, if they gave you more than 500.",
+)
+
+
 def secret(prompt: str, *, from_stdin: bool) -> str:
     """Read a secret from standard input, or ask a person for it; a script that gives none gets none."""
     if from_stdin:

@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from onelight.cli.output import API_VARIABLE, count, emit, say, secret, shared_options, size_text
+from onelight.cli.output import (
+    API_VARIABLE,
+    count,
+    emit,
+    files_per_article_option,
+    say,
+    secret,
+    shared_options,
+    size_text,
+)
 
 
 @click.command(short_help="The repositories; with a name, choose one.")
@@ -55,6 +64,7 @@ def repo(name: str | None, as_json: bool) -> None:
     envvar=API_VARIABLE,
     help="With --figshare: another API than figshare's, such as a sandbox's.",
 )
+@files_per_article_option
 @click.option("--login", metavar="NAME", default="", help="With --http: user name for basic authentication.")
 @click.option("--token-stdin", is_flag=True, help="Read the token or password from standard input.")
 @click.option("--replace", is_flag=True, help="Replace a repository of the same name.")
@@ -65,6 +75,7 @@ def add_repo(
     http: str | None,
     local: str | None,
     api_url: str | None,
+    files_per_article: int | None,
     login: str,
     token_stdin: bool,
     replace: bool,
@@ -99,6 +110,7 @@ def add_repo(
     options: dict[str, Any]
     if figshare:
         options = _figshare(figshare, secret("Token (empty for public data)", from_stdin=token_stdin), api_url)
+        options |= {"files_per_article": files_per_article} if files_per_article else {}
     elif http:
         password = secret(f"Password of {login}", from_stdin=token_stdin) if login else ""
         options = {"base_url": http, "login": login, "password": password}
