@@ -361,10 +361,7 @@ class Draft:
             self._refuse_another(planned | own)
         try:
             self._clean_up(index, own, planned)
-        except (
-            Unreachable,
-            RateLimited,
-        ) as error:  # the commit is made, and the next upload removes it
+        except (Unreachable, RateLimited) as error:  # the commit is made, and the next upload removes it
             log.warning("what the new index replaces is not all removed: %s", error.message)
         return changed or bool(packed and packed[1])
 
