@@ -49,7 +49,7 @@ ASKING = {
 EVERY_KIND = {
     *("onelight.kinds", "onelight.kinds.local", "onelight.kinds.http", "onelight.kinds.figshare"),
     *(f"onelight.kinds.figshare.{room}" for room in ("address", "api", "article", "local", "naming")),
-    *("onelight.kinds.figshare.reading", "onelight.kinds.figshare.states", "onelight.pack"),
+    *("onelight.kinds.figshare.reading", "onelight.kinds.figshare.states", "onelight.pack", "onelight.client.pace"),
     *("onelight.checksum", "onelight.config", "onelight.folder", "onelight.repository", "onelight.threads"),
 }
 

@@ -32,7 +32,7 @@ from onelight.transfer import (
     raise_failures,
 )
 from onelight.transfer import upload as run_upload
-from onelight.transfer.upload import check_room
+from onelight.transfer.upload import check_room, tidy
 
 PARALLEL = 8
 
@@ -194,10 +194,10 @@ class Sharing(Asking):
             plan.steps, repository, plan.stored, self._client, parallel=most, progress=progress
         )
         if index is not None:
-            if plan.clean:
-                repository.clean(plan.leftovers)
             self._current.expire()
             self._save_one_root(plan.root, index)
+            if plan.clean:
+                tidy(lambda: repository.clean(plan.leftovers))
         return outcomes
 
     def upload(

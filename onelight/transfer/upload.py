@@ -13,8 +13,17 @@ from pathlib import Path
 
 from onelight import threads
 from onelight.client import Client
-from onelight.errors import ChecksumMismatch, Interrupted, OneError, QuotaExceeded, RepositoryError
+from onelight.errors import (
+    ChecksumMismatch,
+    Interrupted,
+    OneError,
+    QuotaExceeded,
+    RateLimited,
+    RepositoryError,
+    Unreachable,
+)
 from onelight.index import INDEX_NAME, Entry, Index
+from onelight.notes import log
 from onelight.pack import Pack, member_entry
 from onelight.repository import Room, WritableRepository
 from onelight.transfer.outcome import Outcome, Progress, Silent, Status, Verified
@@ -127,9 +136,16 @@ def upload(
         repository.write_index(index)
     except OneError as error:  # what was sent is there, and told
         return [*ordered, Outcome(INDEX_NAME, Path(INDEX_NAME), Status.FAILED, error=error)], None
-    for entry in drops:  # no reader sees them any more
-        repository.delete(entry)
+    tidy(lambda: [repository.delete(entry) for entry in drops])  # no reader sees them any more
     return ordered, index
+
+
+def tidy(remove: Callable[[], object]) -> None:
+    """Remove what no reader sees any more: what cannot be removed now is no failure of what was committed."""
+    try:
+        remove()
+    except (Unreachable, RateLimited) as error:
+        log.warning("not all that was to go is removed, and the next upload tries again: %s", error.message)
 
 
 def _held(source: Path | Pack, entry: Entry) -> dict[str, Entry]:

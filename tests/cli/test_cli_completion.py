@@ -100,7 +100,9 @@ def test_commands_and_options_are_offered(config_dir: Path) -> None:
     assert not config_dir.exists()
 
 
-@pytest.mark.parametrize("command", ["search", "summary", "list", "describe", "download", "upload", "status", "publish", "cite"])
+@pytest.mark.parametrize(
+    "command", ["search", "summary", "list", "describe", "download", "upload", "status", "publish", "cite"]
+)
 def test_repositories_are_offered_to_every_command_that_asks_one(command: str, web: Any) -> None:
     assert offered(f"{command} -R w") == ["web"]
     assert offered(f"{command} --repository ") == ["local", "nick19", "web"]

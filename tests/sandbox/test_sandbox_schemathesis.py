@@ -148,7 +148,7 @@ def test_made_up_requests_are_answered_as_described(world, key, mode):
 
     ask()
     if mode is GenerationMode.POSITIVE:
-        assert bool(seen.good) != (key in REFUSED), f"{seen.good} requests were good"
+        assert seen.good or key in REFUSED, "no request was good"
 
 
 @pytest.mark.parametrize(

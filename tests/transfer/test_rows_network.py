@@ -221,6 +221,7 @@ def share(server: WebServer, add_repository: Add, content: bytes, url: str = "",
     """Let a server be an article of figshare with this file, and return the command that fetches it."""
     server.files["/v2/articles/1/files"] = json.dumps([row(77, NAME, content, url or server.url + PATH)]).encode()
     server.files["/v2/account/articles/1/files"] = server.files["/v2/articles/1/files"]
+    server.files["/v2/articles/1"] = server.files["/v2/account/articles/1"] = b"{}"
     server.files[PATH] = content
     add_repository("box", "figshare", article_id=1, api_url=f"{server.url}/v2", **options)
     return ["download", SESSION, "--output"]

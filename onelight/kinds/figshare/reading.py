@@ -313,7 +313,8 @@ def part_note(first: Article) -> str:
 def is_part(record: Mapping[str, Any], first: Article) -> bool:
     """Tell whether an article says that it is a part of another: that it refers to it is not enough."""
     words = str(record.get("description") or "")[:500]
-    return "A part of" in words and first.page in words and "which holds the index of all parts" in words
+    page = re.search(rf"{re.escape(first.page)}(?![0-9])", words)
+    return "A part of" in words and page is not None and "which holds the index of all parts" in words
 
 
 def fingerprint(files: Iterable[File], remarks: list[str]) -> str:
