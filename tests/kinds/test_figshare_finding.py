@@ -174,7 +174,9 @@ class TestDrafts:
         assert find_as(published, token) == find_as(published)
 
     def test_a_token_that_nobody_has_does_not_hide_what_is_public(self, find_as: Find, published: int) -> None:
-        assert find_as(published, "wrong") == find_as(published)
+        found = find_as(published, "wrong")
+        assert found._replace(remark="") == find_as(published)
+        assert "does not accept the token" in found.remark
 
 
 def test_an_unknown_number_is_not_found(find_as: Find, box: Recorded) -> None:

@@ -10,7 +10,7 @@ from onelight.errors import AccessDenied, NotFound, OneError, RepositoryNotFound
 from onelight.kinds.figshare.address import Address, read_address
 from onelight.kinds.figshare.api import HOW_TO_SIGN_IN, Api, as_documented
 from onelight.kinds.figshare.article import Article, File
-from onelight.kinds.figshare.reading import is_part, referenced
+from onelight.kinds.figshare.reading import Reader, is_part, referenced
 from onelight.kinds.figshare.states import why_no_files
 
 #: Of so many references it is looked whether they are parts.
@@ -62,7 +62,7 @@ def find(api: Api, text: str) -> Found:
     if number is None or address.is_guess:
         number = _by_doi(api, address)
     article = Article(api, number)
-    path, record = _record(article, address)
+    path, record, remark = _record(article, address)
     with as_documented(api.url):
         shown = int(record.get("version") or 0) or None
         license_ = str((record.get("license") or {}).get("name") or "")
@@ -79,7 +79,7 @@ def find(api: Api, text: str) -> Found:
             license=license_,
             files=len(files),
             size=sum(file.size for file in files),
-            remark=none.message if none is not None else "",
+            remark=none.message if none is not None else remark,
         )
 
 
@@ -91,18 +91,21 @@ def _files_of_part(part: Article, first: Article, *, private: bool) -> list[File
         return []
 
 
-def _record(article: Article, address: Address) -> tuple[str, dict[str, Any]]:
-    """Return the view that is shown, and what it says: the version asked for, the owner's draft, or what is public."""
+def _record(article: Article, address: Address) -> tuple[str, dict[str, Any], str]:
+    """Return the view that is shown, what it says, and a remark: a version, the owner's draft, or what is public."""
     if address.version is not None:
-        path = article.version(address.version)
-        return path, article.api.record(path)
+        view = Reader([article], address.version).public_view()  # which knows the versions that there are
+        return view.path, view.record, ""
+    remark = ""
     if article.api.token:
         try:
-            return article.own, article.api.record(article.own)
-        except (AccessDenied, NotFound):
+            return article.own, article.api.record(article.own), ""
+        except NotFound:
             pass  # somebody else's, which is no fault
+        except AccessDenied:
+            remark = "figshare does not accept the token"
     try:
-        return article.public, article.api.record(article.public)
+        return article.public, article.api.record(article.public), remark
     except NotFound as error:
         raise RepositoryNotFound(
             f"figshare shows nobody an article {article.number}: {error.message}",
