@@ -47,8 +47,8 @@ _LEFT_BEHIND = frozenset(
         *("lost+found", "@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot"),
     }
 )
-#: What the data are, beside the labs (:mod:`onelight.description`): no data itself.
-DESCRIPTION_NAME = "one.toml"
+#: What says what the data are, beside the labs: no data itself (:mod:`onelight.description`, :mod:`onelight.tables`).
+_BESIDE = frozenset({"one.toml", "sessions.pqt", "datasets.pqt"})
 #: How the names of copies that are not finished end, of browsers and of programs that copy.
 _UNFINISHED = (".part", ".partial", ".crdownload", ".filepart")
 #: The last character of these: nearly all names end with another one, and this is asked of every file.
@@ -242,7 +242,7 @@ class Walk:
                         if (
                             name[0] == "."
                             or name in _LEFT_BEHIND
-                            or (not prefix and name == DESCRIPTION_NAME)
+                            or (not prefix and name in _BESIDE)
                             or ("~" in name and _is_editors(name))
                         ):
                             self.ignored += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import inspect
 import os
 import shutil
@@ -38,6 +39,7 @@ from onelight.errors import (
     Unreachable,
     UnsafeData,
 )
+from onelight.tables import read_tables
 
 KINDS = ["local", "http", "figshare"]
 CORI = "nicklab/Subjects/Cori/2016-12-14/001"
@@ -775,6 +777,7 @@ class TestDescribe:
 
     def test_what_is_damaged_is_told_and_stops_the_others_no_more_than_what_is_gone(self, far: Far) -> None:
         one, _, folder = far
+        (folder.parents[5] / "datasets.pqt").unlink()  # which would say that it is too short
         with (folder / "spikes.times.npy").open("r+b") as file:
             file.truncate(1_000_000)
         (folder / "licks.times.npy").unlink()
@@ -1317,14 +1320,16 @@ class TestPublish:
 
 class TestIndex:
     def test_a_folder_becomes_a_repository_with_one_column(self, data_root: Path) -> None:
-        target, found = write_index(data_root)
+        target, found, foreign = write_index(data_root)
+        assert len(foreign) == 6, "the names with - that Steinmetz et al. have"
         lines = target.read_text(encoding="utf-8").splitlines()
         assert lines == sorted(entry.path for entry in found.index)
         assert len(lines) == 165
 
     def test_with_an_address_every_row_has_it_quoted(self, tmp_path: Path, write_files: Write) -> None:
         root = write_files(tmp_path / "root", f"{CORI}/alf/#1#/a b.c.npy")
-        target, _ = write_index(root, base_url="https://a.org/data/")
+        target, _, foreign = write_index(root, base_url="https://a.org/data/")
+        assert [one.path for one in foreign] == [f"{CORI}/alf/#1#/a b.c.npy"], "ONE-api cannot read that name"
         assert target.read_text(encoding="utf-8") == (
             f"{CORI}/alf/#1#/a b.c.npy\thttps://a.org/data/{CORI}/alf/%231%23/a%20b.c.npy\n"
         )
@@ -1342,7 +1347,26 @@ class TestIndex:
         (root / ".one_root").mkdir()
         with pytest.raises(NoSpace, match="cannot be written"):
             write_index(root)
-        assert {path.name for path in root.iterdir()} == {".one_root", "nicklab"}
+        assert not list(root.glob("*.part"))
+
+    def test_the_tables_beside_it_know_each_file(self, tmp_path: Path) -> None:
+        root = tmp_path / "root"
+        (root / CORI / "alf").mkdir(parents=True)
+        np.save(root / CORI / "alf" / "spikes.times.npy", np.zeros((7, 2), "float32"))
+        (root / CORI / "alf" / "notes.text.txt").write_text("hello")
+        write_index(root)
+        rows = {row.path: row for row in read_tables(root / "datasets.pqt")}
+        spikes, text = rows[f"{CORI}/alf/spikes.times.npy"], rows[f"{CORI}/alf/notes.text.txt"]
+        assert (spikes.dtype, spikes.shape, spikes.md5) == ("float32", (7, 2), None)
+        assert (text.dtype, text.shape, text.size) == (None, None, 5)
+        assert not write_index(root).scan.problems, "the tables themselves are no data"
+        write_index(root, md5=True)
+        rows = {row.path: row for row in read_tables(root / "datasets.pqt")}
+        assert rows[f"{CORI}/alf/notes.text.txt"].md5 == hashlib.md5(b"hello").hexdigest()
+        assert rows[f"{CORI}/alf/spikes.times.npy"].shape == (7, 2)
+        before = {path.name: path.read_bytes() for path in root.glob("*.pqt")}
+        write_index(root, md5=True)
+        assert {path.name: path.read_bytes() for path in root.glob("*.pqt")} == before, "nothing has changed"
 
     def test_a_hostile_index_is_refused_whole(
         self, tmp_path: Path, write_files: Write, add_repository: Add, serve: Callable[[Path], Any], config_dir: Path

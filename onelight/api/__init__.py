@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from onelight.api.creating import create_figshare, find_figshare, write_template
     from onelight.api.fetching import DownloadPlan
+    from onelight.api.indexing import Indexed, write_index
     from onelight.api.one import One, choose_repository, default, module_function
-    from onelight.api.sharing import UploadPlan, write_index
+    from onelight.api.sharing import UploadPlan
 
 __all__ = [
     "DownloadPlan",
+    "Indexed",
     "One",
     "UploadPlan",
     "choose_repository",
@@ -38,7 +40,8 @@ _WHERE = {
     "choose_repository": "one",
     "default": "one",
     "module_function": "one",
-    "write_index": "sharing",
+    "Indexed": "indexing",
+    "write_index": "indexing",
 }
 
 

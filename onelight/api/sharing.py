@@ -11,14 +11,13 @@ from typing import Any
 
 from onelight.api.asking import Asking
 from onelight.config import Config, default_folder
-from onelight.errors import AlfError, NoSpace, ReadOnlyRepository, RepositoryError, UnsafeData
+from onelight.errors import AlfError, ReadOnlyRepository, RepositoryError, UnsafeData
 from onelight.folder import Problem, Scan, scan
 from onelight.hashes import HASHES_NAME, Hashes
-from onelight.index import INDEX_NAME, Entry, Index, write_one_root
+from onelight.index import INDEX_NAME, Index, write_one_root
 from onelight.notes import log
 from onelight.pack import folded
 from onelight.repository import Leftover, Room, WritableRepository
-from onelight.route import path_url
 from onelight.transfer import (
     Conflict,
     Drop,
@@ -155,7 +154,7 @@ class Sharing(Asking):
             )
         found = scan(folder)
         if not found.index or (found.problems and not allow_partial):
-            raise _unfit(folder, found.problems)
+            raise unfit(folder, found.problems)
         stored = repository.stored()
         for remark in stored.remarks:
             log.warning("%s", remark)
@@ -166,7 +165,7 @@ class Sharing(Asking):
         conflicts = [step for step in steps if isinstance(step, Conflict)]
         if conflicts:
             problems = [Problem(step.entry.path, step.why) for step in conflicts]
-            raise _unfit(folder, problems)
+            raise unfit(folder, problems)
         chosen: builtins.list[Put | Skip] = [step for step in steps if isinstance(step, (Put, Skip))]
         if pack:
             chosen = packed(chosen, folder, kept)
@@ -272,12 +271,12 @@ class Sharing(Asking):
     def _save_one_root(self, root: Path, index: Index) -> None:
         index = Index(folded(index))  # which address a member has is not for this file
         try:
-            _write_index_file(root / INDEX_NAME, index)
+            write_index_file(root / INDEX_NAME, index)
         except OSError:
             kept = self._folder / INDEX_NAME
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                _write_index_file(kept, index)
+                write_index_file(kept, index)
             except OSError as error:
                 log.warning("neither %s nor %s can be written (%s): no local %s", root, kept, error, INDEX_NAME)
             else:
@@ -292,47 +291,8 @@ def _without(stored: Index, drops: Sequence[Drop]) -> Index:
     return Index(entry for entry in stored if entry.path not in gone)
 
 
-def write_index(root: Path | str, *, base_url: str = "", allow_partial: bool = False) -> tuple[Path, Scan]:
-    """Make a folder a repository that any web server can serve: write ``.one_root`` into it.
-
-    Parameters
-    ----------
-    root : Path or str
-        Folder that holds ``LAB/Subjects/SUBJECT/YYYY-MM-DD/NUMBER/``.
-    base_url : str, optional
-        Address at which the folder will be served. With it every row has the full address of its file; without it
-        rows have one column, and the folder can be served from anywhere.
-    allow_partial : bool
-        Index what is ALF and leave out the rest, instead of refusing.
-
-    Returns
-    -------
-    Path
-        The file written.
-    Scan
-        What was found.
-
-    Raises
-    ------
-    AlfError
-        If something in the folder is not ALF; every problem is listed, and nothing is written.
-    """
-    folder = Path(root).expanduser().absolute()
-    found = scan(folder)
-    if not found.index or (found.problems and not allow_partial):
-        raise _unfit(folder, found.problems)
-    rows = Index(Entry(entry.path, path_url(base_url, entry.path) if base_url else "") for entry in found.index)
-    target = folder / INDEX_NAME
-    try:
-        _write_index_file(target, rows)
-    except OSError as error:
-        raise NoSpace(
-            f"{target} cannot be written: {error.strerror}", hint="Make room, or put the mode of the folder right"
-        ) from error
-    return target, found
-
-
-def _write_index_file(target: Path, index: Index) -> None:
+def write_index_file(target: Path, index: Index) -> None:
+    """Write ``.one_root`` beside its place, and rename it."""
     temporary = target.with_name(f"{INDEX_NAME}.{os.urandom(4).hex()}")
     try:
         with temporary.open("xb") as stream:
@@ -342,7 +302,8 @@ def _write_index_file(target: Path, index: Index) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _unfit(root: Path, problems: Sequence[Problem]) -> AlfError:
+def unfit(root: Path, problems: Sequence[Problem]) -> AlfError:
+    """Return the error that says what of a folder cannot be shared as it is."""
     shown = "\n".join(f"  {problem}" for problem in problems[:50])
     more = f"\n  and {len(problems) - 50} more" if len(problems) > 50 else ""
     return AlfError(

@@ -41,6 +41,7 @@ COMMANDS = {
         "publish": ("publishing", "publish", "Make the current repository public, for ever."),
         "unpublish": ("publishing", "unpublish", "Why what is public stays public, and what can be done."),
         "index": ("sharing", "index", "Make a folder a repository for any web server."),
+        "serve": ("hosting", "serve", "Serve a folder on the local network, read only."),
     },
     "Describe and cite": {
         "create": ("creating", "create", "Make a draft at figshare, and a repository of it."),

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from onelight.cli import stopping
 from onelight.cli.output import say, shared_options
 
 if TYPE_CHECKING:
-    import threading
-
     from onelight.sandbox import Faults, Sandbox, Settings
     from onelight.sandbox.faults import Rule
 
@@ -108,7 +106,7 @@ def sandbox(
     settings = changed(Settings(), {name: value for name, value in given.items() if value is not None})
     settings = parsed_settings(switched, settings)
     played = parsed_faults(faults, seed)
-    with _until_a_signal() as stopped:
+    with stopping.until_a_signal() as stopped:
         box = _start(folder, port, settings, played)
         try:
             _introduce(box, as_json=as_json)
@@ -240,18 +238,3 @@ def _start(folder: Path, port: int | None, settings: Settings, faults: Faults) -
         box.start()
     memory.write_text(str(urlsplit(box.api_url).port), encoding="ascii")
     return box
-
-
-@contextlib.contextmanager
-def _until_a_signal() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into an event, from before anyone is told that there is something to end."""
-    import signal
-    import threading
-
-    stopped = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

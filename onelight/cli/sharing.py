@@ -228,23 +228,29 @@ def _largest(size: int | None) -> str:
 @click.command(short_help="Make a folder a repository for any web server.")
 @_ROOT
 @click.option("--base-url", metavar="URL", default="", help="Address at which ROOT will be served.")
+@click.option("--hash", "md5", is_flag=True, help="With the md5 of each file; what was read before is not read again.")
 @_PARTIAL
 @shared_options
-def index(root: Path, base_url: str, allow_partial: bool, as_json: bool) -> None:
+def index(root: Path, base_url: str, md5: bool, allow_partial: bool, as_json: bool) -> None:
     """Write ROOT/.one_root, so that the folder can be read through any web server, and print its path.
 
-    Without --base-url the index has paths only and works wherever the folder is served; with it, every row has the
-    full address of its file.
+    Beside it go sessions.pqt and datasets.pqt, the tables of ONE-api, with the size of each file, its md5 (--hash), and
+    the type and shape of arrays: readers compare what they fetch with them. Without --base-url the index has paths only
+    and works wherever the folder is served; with it, every row has the full address of its file.
 
     \b
     Example:
-      onelight index /path/to/dataroot
+      onelight index /path/to/dataroot --hash
       onelight add-repo my_lab --http https://example.org/dataroot
     """
     from onelight.api import write_index
 
-    target, found = write_index(root, base_url=base_url, allow_partial=allow_partial)
+    target, found, foreign = write_index(root, base_url=base_url, allow_partial=allow_partial, md5=md5)
     tell_problems(found.problems, as_json=as_json)
     row = {"action": "index", "file": str(target), "sessions": len(found.sessions), "datasets": len(found.index)}
-    emit(row, str(target), as_json=as_json)
+    emit(row | {"foreign": len(foreign)}, str(target), as_json=as_json)
     say(f"{count(len(found.sessions), 'session')}, {count(len(found.index), 'dataset')}, {size_text(found.size)}")
+    for one in foreign[:_MOST_SHOWN]:
+        say(f"note: ONE-api cannot read {one.path}: {one.reason}")
+    if len(foreign) > _MOST_SHOWN:
+        say(f"note: nor {count(len(foreign) - _MOST_SHOWN, 'more file')}")

@@ -12,7 +12,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import threading
 
 EXIT_CODES = frozenset({129, 130, 143})
 _ONCE_MORE = "stopping; what came is kept. Once more stops at once"
@@ -104,3 +107,17 @@ def write_past(text: str) -> None:
     if sys.stderr is not None:  # without one, its number may be that of a file with data
         with contextlib.suppress(OSError, ValueError):
             os.write(sys.stderr.fileno(), text.encode())
+
+
+@contextlib.contextmanager
+def until_a_signal() -> Iterator[threading.Event]:
+    """Turn SIGINT and SIGTERM into an event, from before anyone is told that there is something to end."""
+    import threading
+
+    stopped = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

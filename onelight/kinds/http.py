@@ -6,14 +6,16 @@ column), and may lie elsewhere; user name and password go to the origin of ``bas
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import IO, TYPE_CHECKING, ClassVar, cast
 
 from onelight.config import Settings
-from onelight.errors import ConfigError, NotFound, RepositoryNotFound
+from onelight.errors import AccessDenied, ConfigError, NotFound, RepositoryNotFound, UnsafeData
 from onelight.index import INDEX_NAME, Entry, Index
 from onelight.repository import Repository
 from onelight.route import Credential, Inline, Route, Source, check_url, origin_of, path_url, redact
@@ -21,6 +23,8 @@ from onelight.route import Credential, Inline, Route, Source, check_url, origin_
 if TYPE_CHECKING:
     from onelight.client import Client
 
+#: Beside the index: what is known of each file (:mod:`onelight.tables`, which is not imported for its name).
+DATASETS_NAME = "datasets.pqt"
 # A million rows of 120 bytes are 120 MB (docs/benchmarks.md); this is room for ten.
 MAX_INDEX = 2 << 30
 
@@ -79,24 +83,74 @@ class HttpRepository(Repository):
         return f"{super().identity} {whole:08x}"
 
     def refresh(self, last: Index | None = None, *, path: Path | None = None) -> Index:
-        """Fetch ``.one_root``, unless the server says that it is still the one we have (RFC 9110, section 13)."""
-        from onelight.index import read_one_root  # what an answer from the disk does without
+        """Fetch ``.one_root``, unless the server says that it is still the one we have (RFC 9110, section 13).
 
+        Where there are tables beside it (``datasets.pqt``), sizes and md5 are read from them.
+        """
         stamp = last.fact("stamp") if last is not None else ""
-        conditions = json.loads(stamp) if self.is_still(last, stamp) else {}
+        before = json.loads(stamp) if self.is_still(last, stamp) else {}
+        had_tables = before.pop("tables", None)
         try:
-            spool, answered = self._client.spool(
-                Route(path_url(self._base_url, INDEX_NAME), self._credential), MAX_INDEX, conditions
-            )
+            root, answered = self._ask(INDEX_NAME, before)
         except NotFound as error:
+            listed = self._listed(path)
+            if listed is not None:
+                return listed
             raise RepositoryNotFound(
                 f"there is no {INDEX_NAME} at {self.address}",
                 hint="Check base_url; whoever runs the server makes one with `onelight index FOLDER`",
             ) from error
-        if spool is None:  # which is answered to conditions only, and these are those of the last one
+        if root is None and had_tables is None:
             return cast("Index", last)
-        with spool:
-            return read_one_root(spool, base_url=self._base_url, path=path, facts=self.facts(_conditions(answered)))
+        try:
+            tables, said = self._ask(DATASETS_NAME, had_tables if root is None and had_tables else {})
+        except (AccessDenied, NotFound):
+            tables, said = None, None
+        else:
+            if root is None and tables is None:  # which is answered to conditions only, and these are those of the last
+                return cast("Index", last)
+        if root is None:
+            root, answered = self._ask(INDEX_NAME, {})
+        with contextlib.ExitStack() as stack:
+            for stream in (root, tables):
+                if stream is not None:
+                    stack.enter_context(stream)
+            return self._joined(cast("IO[bytes]", root), tables, _stamp(answered, said), path)
+
+    def _listed(self, path: Path | None) -> Index | None:
+        """Return what the server's own lists of its folders show; None if it shows no session."""
+        from onelight.kinds.walking import Lists  # most servers have an index
+
+        lists = Lists(self._client, self._base_url, self._credential)
+        entries = lists.entries()
+        if not entries:
+            return None
+        remark = (
+            f"there is no {INDEX_NAME} at {self.address}: this is what its folders list, which is slower, and of which"
+            " no checksum is known"
+        )
+        return Index.build(entries, [remark, *lists.remarks], path=path, facts=self.facts(""))
+
+    def _ask(self, name: str, conditions: Mapping[str, str]) -> tuple[IO[bytes] | None, dict[str, str]]:
+        return self._client.spool(Route(path_url(self._base_url, name), self._credential), MAX_INDEX, conditions)
+
+    def _joined(self, root: IO[bytes], tables: IO[bytes] | None, stamp: str, path: Path | None) -> Index:
+        """Return what ``.one_root`` says, with what the tables state of each file."""
+        from onelight.index import read_one_root  # what an answer from the disk does without
+
+        if tables is None:
+            return read_one_root(root, base_url=self._base_url, path=path, facts=self.facts(stamp))
+        from onelight.tables import read_tables
+
+        rows = read_one_root(root, base_url=self._base_url)
+        remarks = list(rows.remarks)
+        stated = Index()
+        try:  # sorted on the disk, as an index is: a million of them fit
+            stated = Index(Entry(row.path, "", row.size, row.md5) for row in read_tables(tables))
+        except UnsafeData as error:
+            remarks.append(f"sizes and md5 are not known: {error.message}")
+        entries = _with_sizes(rows, stated)
+        return Index.build(entries, remarks, path=path, facts=self.facts(stamp))
 
     def is_certain(self, stamp: str) -> bool:
         """Tell whether the server names its versions: a date may be older than that of what was there before."""
@@ -107,6 +161,27 @@ class HttpRepository(Repository):
         if entry.size == 0 and entry.url.startswith("data:"):
             return Inline()
         return (Route(entry.url, self._credential),)
+
+
+def _with_sizes(rows: Iterable[Entry], stated: Iterable[Entry]) -> Iterator[Entry]:
+    """Put two lists that are sorted by path together: addresses from the first, size and md5 from the second."""
+    others = iter(stated)
+    other = next(others, None)
+    for entry in rows:
+        while other is not None and other.path < entry.path:
+            other = next(others, None)
+        if other is not None and other.path == entry.path:
+            yield replace(entry, size=other.size, md5=other.md5)
+        else:
+            yield entry
+
+
+def _stamp(root: Mapping[str, str], tables: Mapping[str, str] | None) -> str:
+    """Return what asks whether anything has changed; empty if there is no way to ask."""
+    conditions = _conditions(root)
+    if not conditions or tables is None:
+        return conditions
+    return json.dumps({**json.loads(conditions), "tables": json.loads(_conditions(tables) or "{}")})
 
 
 def _conditions(headers: Mapping[str, str]) -> str:

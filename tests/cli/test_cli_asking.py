@@ -340,7 +340,8 @@ class TestTables:
         assert first == {"session": A_OLD, "datasets": 2, "bytes": 259}
         assert last == {"session": B, "datasets": 2, "bytes": 448}
 
-    def test_sizes_that_nobody_states_are_empty(self, onelight: Run, web: Any) -> None:
+    def test_sizes_that_nobody_states_are_empty(self, onelight: Run, shelf: Path, web: Any) -> None:
+        (shelf / "datasets.pqt").unlink()
         found = onelight("search", "--table", "spikes")
         assert found.lines == [f"{A_OLD}\t2\t", f"{A_NEW}\t2\t", f"{B}\t2\t"]
         assert "3 sessions, 6 datasets, the sizes are not stated" in found.err

@@ -65,6 +65,7 @@ def test_the_commands_are_those_of_the_documentation() -> None:
                 "upload",
                 "download",
                 "index",
+                "serve",
                 "publish",
                 "unpublish",
                 "status",
@@ -89,7 +90,7 @@ def test_the_table_of_commands_has_the_words_of_the_commands() -> None:
 
 
 @pytest.mark.skipif(not hasattr(click, "NoSuchCommand"), reason="click suggests names of commands from 8.4 on")
-@pytest.mark.parametrize(("typed", "meant"), [("serch", "search"), ("lst", "list"), ("donwload", "download")])
+@pytest.mark.parametrize(("typed", "meant"), [("summry", "summary"), ("lst", "list"), ("donwload", "download")])
 def test_an_unknown_command_names_the_nearest(onelight: Run, typed: str, meant: str) -> None:
     refused = onelight(typed)
     assert refused.code == 2
