@@ -90,31 +90,28 @@ class HttpRepository(Repository):
         stamp = last.fact("stamp") if last is not None else ""
         before = json.loads(stamp) if self.is_still(last, stamp) else {}
         had_tables = before.pop("tables", None)
-        try:
-            root, answered = self._ask(INDEX_NAME, before)
-        except NotFound as error:
-            listed = self._listed(path)
-            if listed is not None:
-                return listed
-            raise RepositoryNotFound(
-                f"there is no {INDEX_NAME} at {self.address}",
-                hint="Check base_url; whoever runs the server makes one with `onelight index FOLDER`",
-            ) from error
-        if root is None and had_tables is None:
-            return cast("Index", last)
-        try:
-            tables, said = self._ask(DATASETS_NAME, had_tables if root is None and had_tables else {})
-        except (AccessDenied, NotFound):
-            tables, said = None, None
-        else:
-            if root is None and tables is None:  # which is answered to conditions only, and these are those of the last
+        with contextlib.ExitStack() as opened:
+            try:
+                root, answered = self._ask(INDEX_NAME, before, opened)
+            except NotFound as error:
+                listed = self._listed(path)
+                if listed is not None:
+                    return listed
+                raise RepositoryNotFound(
+                    f"there is no {INDEX_NAME} at {self.address}",
+                    hint="Check base_url; whoever runs the server makes one with `onelight index FOLDER`",
+                ) from error
+            # "None" is answered to conditions only, and these are those of the last one.
+            if root is None and had_tables is None:
                 return cast("Index", last)
-        if root is None:
-            root, answered = self._ask(INDEX_NAME, {})
-        with contextlib.ExitStack() as stack:
-            for stream in (root, tables):
-                if stream is not None:
-                    stack.enter_context(stream)
+            said: dict[str, str] | None = None
+            tables: IO[bytes] | None = None
+            with contextlib.suppress(AccessDenied, NotFound):
+                tables, said = self._ask(DATASETS_NAME, had_tables if root is None and had_tables else {}, opened)
+                if root is None and tables is None:
+                    return cast("Index", last)
+            if root is None:
+                root, answered = self._ask(INDEX_NAME, {}, opened)
             return self._joined(cast("IO[bytes]", root), tables, _stamp(answered, said), path)
 
     def _listed(self, path: Path | None) -> Index | None:
@@ -131,8 +128,13 @@ class HttpRepository(Repository):
         )
         return Index.build(entries, [remark, *lists.remarks], path=path, facts=self.facts(""))
 
-    def _ask(self, name: str, conditions: Mapping[str, str]) -> tuple[IO[bytes] | None, dict[str, str]]:
-        return self._client.spool(Route(path_url(self._base_url, name), self._credential), MAX_INDEX, conditions)
+    def _ask(
+        self, name: str, conditions: Mapping[str, str], opened: contextlib.ExitStack
+    ) -> tuple[IO[bytes] | None, dict[str, str]]:
+        """Return a file of the folder, which is closed with the stack; None if it is still the one we have."""
+        route = Route(path_url(self._base_url, name), self._credential)
+        stream, headers = self._client.spool(route, MAX_INDEX, conditions)
+        return (opened.enter_context(stream) if stream is not None else None), headers
 
     def _joined(self, root: IO[bytes], tables: IO[bytes] | None, stamp: str, path: Path | None) -> Index:
         """Return what ``.one_root`` says, with what the tables state of each file."""
