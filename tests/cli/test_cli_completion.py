@@ -90,8 +90,8 @@ def pressed(line: str, shell: str = "bash", **environment: str) -> subprocess.Co
 
 
 def test_commands_and_options_are_offered(config_dir: Path) -> None:
-    assert offered("se") == ["search"]
-    assert offered("s") == ["search", "summary", "scan", "status", "sandbox"]
+    assert offered("se") == ["search", "serve"]
+    assert offered("s") == ["search", "summary", "scan", "status", "serve", "sandbox"]
     assert "--version" in offered("--")
     assert offered("search --si") == ["--since"]
     assert offered("summary --by ") == ["subject", "object", "session"]
