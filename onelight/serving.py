@@ -19,7 +19,6 @@ import hashlib
 import hmac
 import os
 import re
-import signal
 import socket
 import stat
 import threading
@@ -30,7 +29,7 @@ from datetime import timezone
 from email.utils import formatdate, parsedate_to_datetime
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
 import uvicorn
@@ -41,6 +40,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from onelight.alf.safe import check_safe, devices
 from onelight.errors import ConfigError, UnsafeData
 from onelight.notes import log
+from onelight.ranges import Span, wanted
 from onelight.route import is_loopback
 
 if TYPE_CHECKING:
@@ -120,7 +120,6 @@ _PREFLIGHT = {
 _NO_SCRIPTS = "sandbox allow-downloads; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'"
 _OWN_PAGE = "default-src 'none'; style-src 'unsafe-inline'"
 
-_ONE_RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,30})\s*-\s*([0-9]{0,30})\s*", re.IGNORECASE)
 _TAGS = re.compile(r'(W/)?("[^"]*")')
 
 _RELATIVE = os.open in os.supports_dir_fd and os.name == "posix"
@@ -244,20 +243,6 @@ class Server:
         (server, thread), self._running = self._running, None
         server.should_exit = True
         thread.join()
-
-    def serve(self) -> None:
-        """Run until SIGINT or SIGTERM. To be called from the main thread."""
-        done = threading.Event()
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(number, lambda *_: done.set()) for number in numbers]
-        try:
-            self.start()
-            while not done.wait(0.5):  # A wait without end cannot be interrupted on Windows.
-                pass
-        finally:
-            self.stop()
-            for number, handler in zip(numbers, before, strict=True):
-                signal.signal(number, handler)
 
 
 # Requests -----------------------------------------------------------------------------------------------------------
@@ -591,41 +576,6 @@ def _moment(text: str) -> int | None:
         return int((moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)).timestamp())
     except (TypeError, ValueError, OverflowError, OSError):
         return None
-
-
-class Span(NamedTuple):
-    """Bytes of a file from `start` up to but without `stop`; `is_part` if they were asked for as a range."""
-
-    start: int
-    stop: int
-    is_part: bool
-
-
-def wanted(text: str, size: int) -> Span | None:
-    """Return the bytes that a Range header asks for; None if there are none such.
-
-    Several ranges, and what is no range, mean the whole file (RFC 9110, section 14.2, leaves that to the server).
-
-    Examples
-    --------
-    >>> wanted("bytes=2-", 10)
-    Span(start=2, stop=10, is_part=True)
-    >>> wanted("bytes=-3", 10)
-    Span(start=7, stop=10, is_part=True)
-    >>> wanted("bytes=0-1,4-5", 10)
-    Span(start=0, stop=10, is_part=False)
-    """
-    whole = Span(0, size, is_part=False)
-    match = _ONE_RANGE.fullmatch(text)
-    if match is None or match[1] == match[2] == "":
-        return whole
-    if not match[1]:
-        start, stop = max(0, size - int(match[2])), size
-    else:
-        start, stop = int(match[1]), min(size, int(match[2]) + 1 if match[2] else size)
-        if match[2] and int(match[2]) < int(match[1]):
-            return whole
-    return Span(start, stop, is_part=True) if start < stop else None
 
 
 class _Sending(Response):

@@ -24,9 +24,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onelight import tables
+from onelight import folder, tables
+from onelight.description import DESCRIPTION_NAME
 from onelight.errors import AlfError, NoSpace, UnsafeData
 from onelight.index import EMPTY_MD5, Entry
+from onelight.kinds import http as kinds_http
 from onelight.tables import DATASETS_NAME, SESSIONS_NAME, Foreign, TableRow, read_tables, write_tables
 
 SESSION = "lab/Subjects/Cori/2016-12-14/001"
@@ -414,6 +416,11 @@ def test_more_rows_than_there_can_be_are_refused_before_they_are_read() -> None:
     many = table(**{name: repeated("x", count) for name in columns}, file_size=[8] * count)
     with pytest.raises(UnsafeData, match="it claims to have 100,000 rows"):
         list(read_tables(many))
+
+
+def test_what_lies_beside_the_labs_is_no_data_by_these_very_names() -> None:
+    assert frozenset({DESCRIPTION_NAME, SESSIONS_NAME, DATASETS_NAME}) == folder._BESIDE
+    assert kinds_http.DATASETS_NAME == DATASETS_NAME
 
 
 def test_one_long_text_in_many_rows_takes_its_memory_once() -> None:

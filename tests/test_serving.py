@@ -30,7 +30,8 @@ from onelight.client import Client, Limits
 from onelight.errors import AccessDenied, ConfigError
 from onelight.kinds.http import HttpRepository
 from onelight.kinds.listing import read_page
-from onelight.serving import Server, app, exposure, wanted
+from onelight.ranges import wanted
+from onelight.serving import Server, app, exposure
 from onelight.transfer import Ledger, Outcome, download, plan_download
 
 CONTENT = bytes(range(256)) * 3000  # more than any piece

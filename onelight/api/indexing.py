@@ -75,7 +75,7 @@ def write_index(root: Path | str, *, base_url: str = "", allow_partial: bool = F
         with Hashes(default_folder() / HASHES_NAME) as hashes:
             found = replace(found, index=Index(hashes.add(folder, found.index)))
     before = {row.path: row for row in _last_rows(folder)}
-    facts = {path: fact for path, fact in _facts(folder, found.index, before) if fact is not None}
+    facts = dict(_facts(folder, found.index, before))
     rows = Index(Entry(entry.path, path_url(base_url, entry.path) if base_url else "") for entry in found.index)
     target = folder / INDEX_NAME
     try:
@@ -99,7 +99,7 @@ def _last_rows(folder: Path) -> Iterator[TableRow]:
 
 def _facts(
     folder: Path, entries: Iterable[Entry], before: dict[str, TableRow]
-) -> Iterator[tuple[str, tuple[str, tuple[int, ...]] | None]]:
+) -> Iterator[tuple[str, tuple[str, tuple[int, ...]]]]:
     """Return dtype and shape of each array, from its header if it may have changed since the last time."""
     for entry in entries:
         if not entry.path.endswith(".npy"):
@@ -108,8 +108,8 @@ def _facts(
         is_same = last is not None and entry.md5 is not None and (last.size, last.md5) == (entry.size, entry.md5)
         if last is not None and is_same and last.dtype is not None and last.shape is not None:
             yield entry.path, (last.dtype, last.shape)
-        else:
-            yield entry.path, _header(folder / entry.path)
+        elif (fact := _header(folder / entry.path)) is not None:
+            yield entry.path, fact
 
 
 def _header(path: Path) -> tuple[str, tuple[int, ...]] | None:

@@ -20,10 +20,11 @@ from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
+from onelight.ranges import wanted
 from onelight.sandbox.answers import ApiError, not_found
 from onelight.sandbox.context import Address, Context
 from onelight.sandbox.links import opens
-from onelight.sandbox.ranges import Slice, wanted
+from onelight.sandbox.ranges import Slice
 from onelight.sandbox.records import STORED
 from onelight.sandbox.restrictions import hides_files
 from onelight.sandbox.state import now_ms

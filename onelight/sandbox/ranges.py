@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
 from starlette.responses import StreamingResponse
+
+from onelight.ranges import Span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -17,40 +18,6 @@ if TYPE_CHECKING:
 PIECE = 2**18
 # As little as this is read at once: a thread would cost more than the read.
 LITTLE = 2**16
-ONE_RANGE = re.compile(r"bytes\s*=\s*([0-9]*)\s*-\s*([0-9]*)\s*", re.IGNORECASE)
-
-
-class Span(NamedTuple):
-    """Bytes of a file from `start` up to but without `stop`; `is_part` if they were asked for as a range."""
-
-    start: int
-    stop: int
-    is_part: bool
-
-
-def wanted(text: str, size: int) -> Span | None:
-    """Return the bytes that a Range header asks for; None if there are none such.
-
-    Several ranges, and what is no range, mean the whole file, as for S3.
-
-    >>> wanted("bytes=2-", 10)
-    Span(start=2, stop=10, is_part=True)
-    >>> wanted("bytes=-3", 10)
-    Span(start=7, stop=10, is_part=True)
-    >>> wanted("", 10)
-    Span(start=0, stop=10, is_part=False)
-    """
-    whole = Span(0, size, is_part=False)
-    match = ONE_RANGE.fullmatch(text)
-    if match is None or match[1] == match[2] == "":
-        return whole
-    if not match[1]:
-        start, stop = max(0, size - int(match[2])), size
-    else:
-        start, stop = int(match[1]), min(size, int(match[2]) + 1 if match[2] else size)
-        if match[2] and int(match[2]) < start:
-            return whole
-    return Span(start, stop, is_part=True) if start < stop else None
 
 
 class Slice(StreamingResponse):

@@ -74,6 +74,11 @@ class Draft:
         """The articles, the first of which holds the index."""
         return self._reader.articles
 
+    @property
+    def files(self) -> list[File]:
+        """The files of all drafts, as they were last listed."""
+        return self._files
+
     # What is there
 
     def stored(self) -> Index:

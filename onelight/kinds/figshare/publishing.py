@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from onelight.errors import NotFound, RepositoryError, Unreachable
-from onelight.index import INDEX_NAME
+from onelight.index import INDEX_NAME, Index
 from onelight.kinds.figshare.api import as_documented, is_conflict
 from onelight.kinds.figshare.article import Article
 from onelight.kinds.figshare.draft import Draft
@@ -38,7 +38,8 @@ class Publisher:
     def missing(self) -> list[str]:
         """Ask for the drafts and compare them with what figshare wants before it publishes."""
         found: list[str] = []
-        files = self._draft.look()
+        stored = self._draft.stored()
+        files = self._draft.files
         for article in self._reader.articles:
             if article is not self._reader.first and not self._draft.holds(article):
                 continue
@@ -52,12 +53,11 @@ class Publisher:
                 f"the rest of {unfinished} half-uploaded file{'s' if unfinished > 1 else ''} (run `onelight upload`"
                 " again, or with --clean to remove what nobody goes on with)"
             )
-        return found + self._missing_from_index()
+        return found + self._missing_from_index(stored)
 
-    def _missing_from_index(self) -> list[str]:
+    def _missing_from_index(self, stored: Index) -> list[str]:
         """Say whether the index in the draft is that of the files in the draft: what is published stays for ever."""
         again = "the upload is not finished (run `onelight upload` again)"
-        stored = self._draft.stored()
         if stored.remarks:
             return [f"an {INDEX_NAME} that can be read (run `onelight upload` again)"]
         left = self._draft.uncommitted()

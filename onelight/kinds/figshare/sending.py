@@ -260,14 +260,14 @@ class Sender:
                     self._checks.remove(number)
                     self._article.delete_file(number)
                     raise Damaged(
-                        f"figshare received {_name(path)} with another md5",
+                        f"figshare received {path} with another md5",
                         hint="Did it change while it was sent? The same command sends it again",
                     )
                 if late or (file.whole and file.computed_md5 == entry.md5):
                     self._checks.remove(number)
                     if late and file.status == "created":
                         raise Unreachable(
-                            f"figshare has not taken {_name(path)}: it still waits for parts of it",
+                            f"figshare has not taken {path}: it still waits for parts of it",
                             hint="The same command sends what is missing",
                         )
                     return file
@@ -349,10 +349,6 @@ class Checks:
 
 def _is_settled(file: File) -> bool:
     return bool(file.computed_md5) or file.status == "ic_failure"
-
-
-def _name(source: Path | Pack) -> str:
-    return str(source) if isinstance(source, Path) else source.path
 
 
 def _extent(part: dict[str, Any]) -> tuple[int, int]:
