@@ -381,9 +381,9 @@ class Bench:
         return Row(title, cases, lambda _: self.box(name, count, slow=slow))
 
     def webdav(self) -> Row:
-        """2,000 files of 50 kB to nginx by PUT, 16 connections."""
+        """5,000 files of 20 kB to nginx by WebDAV, 16 at a time."""
         source = self.served / "webdav"
-        files = [file._replace(url=file.url.replace("/webdav/", "/dav/")) for file in self.make("webdav", 2000, 50_000)]
+        files = [file._replace(url=file.url.replace("/webdav/", "/dav/")) for file in self.make("webdav", 5000, 20_000)]
         lists = self.write_lists("webdav", files)
         (lists / "curl").write_text(
             "next\n".join(f'upload-file = "{source / file.path}"\nurl = "{file.url}"\n' for file in files)
@@ -391,12 +391,19 @@ class Bench:
         rclone = ["rclone", "copy", str(source), ":webdav:", "--webdav-url", f"http://127.0.0.1:{self.port}/dav/"]
         rclone += ["--webdav-vendor", "other", "--config", "/dev/null", "--transfers", "16", "--checkers", "16"]
         curl = ["curl", "--parallel", "--parallel-max", "16", "--silent", "--show-error", "--fail"]
+        upload = [sys.executable, "-m", "onelight", "upload", str(source), "-R", "dav", "-j", "16", "--json"]
         cases = [
             Case("rclone", rclone, "size", once=True),  # it leaves 10 ms between any two of its requests
+            Case("**ONE light**: `onelight upload`", upload, "size", goal="≤ 1.00"),
+            Case("**ONE light**: `onelight upload --verify`", [*upload, "--verify"]),
+            Case(
+                "**ONE light**: `onelight upload`, killed four times with SIGKILL and run again",
+                [sys.executable, PROCESSES, "killed", "4", *upload],
+                "size",
+            ),
             Case(
                 "**ONE light**, its client alone",
                 [sys.executable, PROCESSES, "put", f"{lists}/manifest", str(source), "16"],
-                goal="≤ 1.00",
             ),
             Case("curl", [*curl, "--config", f"{lists}/curl"], "nothing"),
             Case(
@@ -407,15 +414,22 @@ class Bench:
         ]
         if not DAV.exists():
             cases[0].failed = f"there is no {DAV}"
-        return Row("2,000 files of 50 kB to nginx by PUT, 16 connections", cases, lambda case: self.dav(files, case))
+        return Row("5,000 files of 20 kB to nginx by WebDAV, 16 at a time", cases, lambda case: self.dav(files, case))
 
     @contextlib.contextmanager
     def dav(self, files: list[File], case: Case) -> Iterator[dict[str, str]]:
         """Empty what nginx writes to before a run, and look at what is in it afterwards."""
         shutil.rmtree(self.folder / "dav", ignore_errors=True)
         (self.folder / "dav").mkdir(mode=0o777)
+        (self.served / "webdav" / ".one_root").unlink(missing_ok=True)  # ONE light writes it there as well
+        shutil.rmtree(self.environment["ONELIGHT_CONFIG_DIR"], ignore_errors=True)
+        add = ["add-repo", "dav", "--http", f"http://127.0.0.1:{self.port}/dav"]
+        subprocess.run([sys.executable, "-m", "onelight", *add], env=self.environment, check=True, capture_output=True)
         os.sync()
         yield {}
+        there = {path.name for path in (self.folder / "dav").rglob("*") if path.is_file()}
+        if any(name.endswith((".part", ".lock")) for name in there):
+            raise ValueError("something is left of an upload")
         for file in files:
             at = self.folder / "dav" / file.path
             if not at.is_file() or at.stat().st_size != file.size or (not case.results and md5_of(at) != file.md5):

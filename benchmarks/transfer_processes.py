@@ -8,8 +8,10 @@ A manifest is a text file with a line per file: path, address, size and md5, sep
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -233,6 +235,17 @@ def put_requests(manifest: str, source: str, _: str) -> None:
                 session.put(file.url, data=stream, timeout=60).raise_for_status()
 
 
+def killed(times: str, *command: str) -> None:
+    """Run a command, kill it after one, two, three … quarters of a second of its work, and run it to its end."""
+    for turn in range(int(times)):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.5 + 0.4 * (turn + 1))
+        process.kill()
+        process.wait()
+    sys.exit(subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode)
+
+
 def sandbox(folder: str, files: str, *ports: str) -> None:
     """Run a sandbox that clients find at these three ports; say at which it listens."""
     import json
@@ -298,6 +311,7 @@ PROCESSES: dict[str, Callable[..., Any]] = {
     "requests": requests_threads,
     "one": one_api,
     "upload": upload,
+    "killed": killed,
     "put": put,
     "put_requests": put_requests,
     "sandbox": sandbox,

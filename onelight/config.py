@@ -7,7 +7,7 @@ overwritten. Keys that this version does not know are kept.
 ==========================  ===========================================================================
 ``ONELIGHT_CONFIG_DIR``     folder of the configuration and the data, instead of ``~/.one``
 ``ONELIGHT_REPO``           current repository, instead of the one in the file
-``FIGSHARE_TOKEN``          token of every figshare repository, instead of the one in the file
+``FIGSHARE_TOKEN``          token of every figshare repository, instead of the one in the file; of no other kind
 ``ONELIGHT_FIGSHARE_API``   address of the API for new figshare repositories, such as a sandbox's
 ``ONELIGHT_CONNECTIONS``    most connections to one host at a time, instead of ``connections``
 ``ONELIGHT_INDEX_MAX_AGE``  seconds for which an index is not asked for again, instead of ``index_max_age``
@@ -40,7 +40,7 @@ FIGSHARE_API = "https://api.figshare.com/v2"
 _TOKENS = {"figshare": "FIGSHARE_TOKEN"}
 _SECRET_KEYS = ("token", "password", "pwd")
 _LAYOUT = "Subjects/{subject}/{date}/{number}/alf"
-_KEYS = {"local": "root_dir", "http": "base_url", "figshare": "article_id"}
+_KEYS = {"local": "root_dir", "http": "base_url", "remote": "url", "figshare": "article_id"}
 #: A shorter one may be a word that stands in a message anyway.
 _SHORTEST_HIDDEN = 8
 #: From this length on it is no word, and so much of its beginning is recognised.
@@ -84,7 +84,7 @@ class Settings:
     name : str
         Its name.
     kind : str
-        ``local``, ``http`` or ``figshare``.
+        ``local``, ``http``, ``remote`` or ``figshare``.
     options : mapping
         Its other keys as they stand in the file; may hold secrets, and so is never shown.
     """
@@ -162,7 +162,10 @@ class Settings:
 
     @property
     def secret(self) -> str:
-        """The token or password: from the environment if it is there, else from the file."""
+        """The token or password: from the file, or, of figshare, from ``FIGSHARE_TOKEN`` if that is set.
+
+        It is hidden from now on (:func:`hide_secrets`). No variable has a secret of another kind of repository.
+        """
         from_environment = os.environ.get(_TOKENS.get(self.kind, ""), "").strip()
         secret = from_environment or self.text(*_SECRET_KEYS)
         if not (secret.isascii() and secret.isprintable()):

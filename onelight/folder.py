@@ -34,7 +34,7 @@ from onelight.alf import (
     strict_problems,
 )
 from onelight.errors import AlfError, OneError, RepositoryNotFound
-from onelight.index import Entry, Index
+from onelight.index import DATASETS_NAME, SESSIONS_NAME, Entry, Index
 
 _LEFT_BEHIND = frozenset(
     {
@@ -48,7 +48,7 @@ _LEFT_BEHIND = frozenset(
     }
 )
 #: What says what the data are, beside the labs: no data itself (:mod:`onelight.description`, :mod:`onelight.tables`).
-_BESIDE = frozenset({"one.toml", "sessions.pqt", "datasets.pqt"})
+_BESIDE = frozenset({"one.toml", SESSIONS_NAME, DATASETS_NAME})
 #: How the names of copies that are not finished end, of browsers and of programs that copy.
 _UNFINISHED = (".part", ".partial", ".crdownload", ".filepart")
 #: The last character of these: nearly all names end with another one, and this is asked of every file.

@@ -21,6 +21,7 @@ from onelight.route import Source
 if TYPE_CHECKING:
     from onelight.description import Description, Difference
     from onelight.pack import Pack
+    from onelight.tables import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,8 @@ class WritableRepository(Repository):
 
     #: Whether it takes a session as one file, and gives single datasets of it.
     takes_packs: ClassVar[bool] = False
+    #: Whether the store makes the md5 of every file itself, sooner or later.
+    compares_md5: ClassVar[bool] = True
 
     @abstractmethod
     def stored(self) -> Index:
@@ -212,6 +215,10 @@ class WritableRepository(Repository):
         stored = self.put(entry, path, progress)
         return lambda: stored
 
+    def has_compared(self, entry: Entry) -> bool:
+        """Tell whether the store has compared the md5 of a file, as it was returned by :meth:`put`."""
+        return entry.md5 is not None
+
     @abstractmethod
     def delete(self, entry: Entry) -> None:
         """Remove one file; one that is not there is no error."""
@@ -224,9 +231,10 @@ class WritableRepository(Repository):
         """Remove leftovers."""
 
     @abstractmethod
-    def write_index(self, index: Index) -> bool:
+    def write_index(self, index: Index, facts: Facts | None = None) -> bool:
         """Commit: make this the index that readers see, then remove what it replaces.
 
+        With it go the tables of :mod:`onelight.tables`, for which ``facts`` has dtype and shape of arrays by path.
         Returns False, and sends nothing, if readers see this very index already. Readers find the old index or the
         new one at any moment, never none and never half of one.
         """

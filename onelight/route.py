@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, TypeAlias
 from urllib.parse import quote, urljoin, urlsplit
 
 from onelight.errors import UnsafeData
@@ -34,6 +35,8 @@ class Credential:
         Value of the ``Authorization`` header; never shown.
     query : str
         Instead of a header, the text ``name=value`` added to the query of the address; never shown.
+    certificate, key : str
+        Files (PEM) of a certificate that is shown to who asks for one, and of its key; the key may be in the same file.
 
     Raises
     ------
@@ -44,6 +47,8 @@ class Credential:
     origin: str
     header: str = field(default="", repr=False)
     query: str = field(default="", repr=False)
+    certificate: str = ""
+    key: str = ""
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.origin)
@@ -81,7 +86,25 @@ class Inline:
     data: bytes = b""
 
 
-Source: TypeAlias = Path | tuple[Route, ...] | Inline
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Bytes that a library brings, of a store that no address leads to.
+
+    Parameters
+    ----------
+    name : str
+        Where they are, for messages.
+    open : callable
+        Opens them: a binary file that can be read at any place, and is closed by the caller. Its ``version``, if it has
+        one, is an entity tag as HTTP has them: a weak one (``W/"…"``) where it is only a date. To read from it may fail
+        as a server does (:class:`~onelight.errors.Unreachable`): then it is opened again.
+    """
+
+    name: str
+    open: Callable[[], IO[bytes]]
+
+
+Source: TypeAlias = Path | tuple[Route, ...] | Inline | Opened
 
 
 def origin_of(url: str) -> str:

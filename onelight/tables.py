@@ -3,6 +3,7 @@
 ::
 
     write_tables(entries, folder)    both tables, beside .one_root; what ONE-api could not read is returned
+    renew_tables(index, folder, …)   the same over those of the last time, from which what is known is taken over
     read_tables(file)                path, size, md5, dtype and shape of each file, from datasets.pqt alone
 
 ONE-api 3 (``one.alf.cache``) loads every ``*.pqt`` of a folder. Columns and their types are those that its own
@@ -31,24 +32,22 @@ import os
 import re
 import sqlite3
 import uuid
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from onelight.alf import Dataset, Session, check_safe, printable, session_remarks, split_path, strict_problems
+from onelight.checksum import md5_of
 from onelight.errors import AlfError, NoSpace, OneError, UnsafeData
-from onelight.index import EMPTY_MD5, Entry
+from onelight.index import DATASETS_NAME, EMPTY_MD5, SESSIONS_NAME, Entry, Index
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
-
-#: The names under which ONE-api looks for them.
-SESSIONS_NAME = "sessions.pqt"
-DATASETS_NAME = "datasets.pqt"
 
 Facts = Mapping[str, tuple[str, tuple[int, ...]]]
 
@@ -204,6 +203,60 @@ def write_tables(entries: Iterable[Entry], folder: Path, *, facts: Facts | None 
             hint="Make room, or put its mode right",
         ) from error
     return foreign
+
+
+class Renewed(NamedTuple):
+    """What came of making tables anew.
+
+    Parameters
+    ----------
+    changed : list of str
+        Names of the tables that are others now.
+    foreign : list of Foreign
+        What ONE-api cannot read; it has no row.
+    """
+
+    changed: list[str]
+    foreign: list[Foreign]
+
+
+def renew_tables(index: Index, folder: Path, facts: Facts) -> Renewed:
+    """Write both tables of an index over those that a folder has, if any.
+
+    What these say of arrays is taken over where the file is still the same, before ``facts`` are asked: to look into
+    them may mean to open files.
+
+    Parameters
+    ----------
+    index : Index
+        What the repository holds.
+    folder : Path
+        Where the last tables are, or nothing.
+    facts : mapping
+        By path the dtype and shape of arrays.
+
+    Raises
+    ------
+    AlfError, NoSpace
+        As for :func:`write_tables`.
+    """
+    known: dict[str, tuple[str, tuple[int, ...]]] = {}
+    before = {name: _digest(folder / name) for name in (DATASETS_NAME, SESSIONS_NAME)}
+    with contextlib.suppress(OneError, OSError):  # there are none, or damaged ones
+        for row in read_tables(folder / DATASETS_NAME):
+            entry = index.get(row.path) if row.dtype is not None else None
+            is_same = entry is not None and row.md5 is not None and (row.size, row.md5) == (entry.size, entry.md5)
+            if is_same and row.dtype is not None and row.shape is not None:
+                known[row.path] = row.dtype, row.shape
+    foreign = write_tables(index, folder, facts=cast("Facts", ChainMap(known, cast("Any", facts))))
+    return Renewed([name for name, md5 in before.items() if _digest(folder / name) != md5], foreign)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return md5_of(path)
+    except OSError:
+        return ""
 
 
 def read_tables(datasets: IO[bytes] | Path) -> Iterator[TableRow]:

@@ -8,7 +8,7 @@
 ``add_repository``     function ``(name, kind, **options)``: into the test's configuration, and current
 ``sandbox``            the figshare-compatible server, one for all tests of a process
 ``article``            id of a new draft in it, for this test alone, with all that publication asks for but files
-``files_of``           function ``(article)``: the files in a draft as the API lists them, by name
+``files_of``           function ``(article)``: the files in a draft as the API lists them, by name, without tables
 ``notes``              what the library warned of in this test
 ``serve``              function ``(folder)``: a plain static web server for a folder, as ``python -m http.server``
 =====================  =================================================================================
@@ -46,7 +46,13 @@ def config_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     And from the network: a request to any other computer ends at a proxy that is not there.
     """
     for name in list(os.environ):
-        if name.startswith("ONELIGHT_") or name == "FIGSHARE_TOKEN" or name.lower().endswith("_proxy"):
+        is_own = name.startswith("ONELIGHT_") or name in (
+            "FIGSHARE_TOKEN",
+            "CURL_CA_BUNDLE",
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
+        )
+        if is_own or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, NOWHERE)
@@ -128,7 +134,8 @@ def article(sandbox: Any) -> int:
 @pytest.fixture
 def files_of(sandbox: Any) -> Callable[[int], dict[str, dict[str, Any]]]:
     def listed(article: int) -> dict[str, dict[str, Any]]:
-        return {row["name"]: row for row in _ask(sandbox, f"account/articles/{article}/files?page_size=1000")}
+        rows = _ask(sandbox, f"account/articles/{article}/files?page_size=1000")
+        return {row["name"]: row for row in rows if not row["name"].endswith(".pqt")}
 
     return listed
 

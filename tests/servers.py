@@ -30,7 +30,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 PIECE = 1 << 16
@@ -94,6 +94,7 @@ class Request:
     peer: tuple[str, int] = ("", 0)
     status: int = 0  # of the answer
     moment: float = field(default_factory=time.monotonic)  # of its arrival
+    shown: str = ""  # the name in the certificate of who asks
 
     @property
     def path(self) -> str:
@@ -191,6 +192,10 @@ class WebServer:
         With which; of :data:`PRIVATE_KEY`.
     newest : ssl.TLSVersion, optional
         No newer version of TLS is spoken.
+    vouched : str
+        Who asks is to show a certificate that one of these vouches for; empty if nobody is asked for one.
+    must_show : bool
+        Whether who shows none is refused.
     goaways : int
         So many connections speak HTTP/2, give half of the file that is asked for, and are sent away with GOAWAY.
     root : Path, optional
@@ -218,6 +223,8 @@ class WebServer:
         tls: bool = False,
         certificate: str = CERTIFICATE,
         newest: ssl.TLSVersion | None = None,
+        vouched: str = "",
+        must_show: bool = True,
         goaways: int = 0,
         root: Path | None = None,
     ) -> None:
@@ -234,6 +241,9 @@ class WebServer:
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._context = _tls_context(certificate, newest) if tls else None
+        if self._context is not None and vouched:
+            self._context.load_verify_locations(cadata=vouched)
+            self._context.verify_mode = ssl.CERT_REQUIRED if must_show else ssl.CERT_OPTIONAL
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._accepting = threading.Thread(target=self._accept)
@@ -311,7 +321,10 @@ class WebServer:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._context is not None:
                 self._context.set_alpn_protocols(["h2"] if self.sent_away < self.goaways else ["http/1.1"])
-                connection = self._context.wrap_socket(plain, server_side=True)
+                connection = self._welcome(plain)
+                with self._lock:  # the plain one has no descriptor any more, and could not be shut down
+                    self._open.remove(plain)
+                    self._open.add(connection)
                 if connection.selected_alpn_protocol() == "h2":
                     self.sent_away += 1
                     _go_away(self, connection)
@@ -325,9 +338,26 @@ class WebServer:
             pass
         finally:
             with self._lock:
-                self._open.discard(plain)
+                self._open -= {plain, connection}
             connection.close()
             plain.close()
+
+    def _welcome(self, plain: socket.socket) -> ssl.SSLSocket:
+        """Speak TLS from here on."""
+        assert self._context is not None
+        connection = self._context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+        try:
+            connection.do_handshake()
+        except ssl.SSLError:
+            # What was sent meanwhile is read: who closes on it resets the connection, and the reason may be lost.
+            raw = socket.socket(fileno=connection.detach())
+            with raw, contextlib.suppress(OSError):
+                raw.settimeout(5)
+                raw.shutdown(socket.SHUT_WR)
+                while raw.recv(PIECE):
+                    pass
+            raise
+        return connection
 
     def _read(self, connection: socket.socket, stream: BinaryIO, peer: tuple[str, int]) -> Exchange | None:
         line = stream.readline()
@@ -338,7 +368,7 @@ class WebServer:
         while (line := stream.readline()).strip():
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.strip().lower()] = value.strip()
-        request = Request(method, target, headers, peer=peer)
+        request = Request(method, target, headers, peer=peer, shown=_shown_by(connection))
         # Whoever reads a new index asks once whether there are tables beside it; where there are none, that is no part
         # of what these tests count.
         is_question = request.path.endswith("/datasets.pqt") and request.path not in {*self.files, *self.faults}
@@ -384,6 +414,13 @@ def _tls_context(certificate: str, newest: ssl.TLSVersion | None) -> ssl.SSLCont
             context.minimum_version = ssl.TLSVersion.TLSv1
             context.maximum_version = newest
     return context
+
+
+def _shown_by(connection: socket.socket) -> str:
+    """Return the common name in the certificate of who asks."""
+    shown: Any = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    subject = (shown or {}).get("subject", ())  # a pair for each part of the name
+    return "".join(value for [(name, value)] in subject if name == "commonName")
 
 
 def _go_away(server: WebServer, connection: ssl.SSLSocket) -> None:

@@ -27,9 +27,8 @@ from hypothesis import strategies as st
 from onelight import folder, tables
 from onelight.description import DESCRIPTION_NAME
 from onelight.errors import AlfError, NoSpace, UnsafeData
-from onelight.index import EMPTY_MD5, Entry
-from onelight.kinds import http as kinds_http
-from onelight.tables import DATASETS_NAME, SESSIONS_NAME, Foreign, TableRow, read_tables, write_tables
+from onelight.index import DATASETS_NAME, EMPTY_MD5, SESSIONS_NAME, Entry
+from onelight.tables import Foreign, TableRow, read_tables, write_tables
 
 SESSION = "lab/Subjects/Cori/2016-12-14/001"
 A, B = "a" * 32, "b" * 32
@@ -420,7 +419,6 @@ def test_more_rows_than_there_can_be_are_refused_before_they_are_read() -> None:
 
 def test_what_lies_beside_the_labs_is_no_data_by_these_very_names() -> None:
     assert frozenset({DESCRIPTION_NAME, SESSIONS_NAME, DATASETS_NAME}) == folder._BESIDE
-    assert kinds_http.DATASETS_NAME == DATASETS_NAME
 
 
 def test_one_long_text_in_many_rows_takes_its_memory_once() -> None:

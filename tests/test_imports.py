@@ -48,7 +48,8 @@ ASKING = {
 #: `repo` shows the address of each repository, and so makes one of each kind.
 EVERY_KIND = {
     *("onelight.kinds", "onelight.kinds.local", "onelight.kinds.http", "onelight.kinds.figshare"),
-    *(f"onelight.kinds.figshare.{room}" for room in ("address", "api", "article", "local", "naming")),
+    *("onelight.kinds.place", "onelight.kinds.remote", "onelight.kinds.writing"),
+    *(f"onelight.kinds.figshare.{room}" for room in ("address", "api", "article", "naming")),
     *("onelight.kinds.figshare.reading", "onelight.kinds.figshare.states", "onelight.pack", "onelight.client.pace"),
     *("onelight.checksum", "onelight.config", "onelight.folder", "onelight.repository", "onelight.threads"),
 }
@@ -130,7 +131,9 @@ def test_a_question_that_the_disk_answers_asks_nobody_and_loads_little(
     add_repository("web", "http", base_url=serve(data_root).url)
     assert "onelight.client.engine" in loaded_by(TYPED, command, "trials")
     loaded = loaded_by(TYPED, command, "trials")  # now the index is on the disk, and fresh
-    assert not ours(loaded) - (A_COMMAND | ASKING | {"onelight.cli.asking", "onelight.kinds.http"})
+    assert not ours(loaded) - (
+        A_COMMAND | ASKING | {"onelight.cli.asking", "onelight.kinds.http", "onelight.kinds.writing"}
+    )
     assert not loaded & (slow - {"dataclasses", "ipaddress", "json", "pathlib", "sqlite3"})
 
 

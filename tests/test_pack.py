@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from onelight import pack
 from onelight.errors import ChecksumMismatch, Interrupted, OneError, RepositoryError, SizeMismatch, UnsafeData
 from onelight.index import EMPTY_MD5, Entry, Index
-from onelight.kinds.figshare.local import SMALL, LocalFile, Reading
+from onelight.kinds.localfile import SMALL, LocalFile, Reading
 from onelight.pack import (
     PACK_NAME,
     Member,

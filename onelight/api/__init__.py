@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from onelight.api.copying import Copied, CopyPlan, copy, plan_copy, run_copy
     from onelight.api.creating import create_figshare, find_figshare, write_template
     from onelight.api.fetching import DownloadPlan
     from onelight.api.indexing import Indexed, write_index
@@ -17,20 +18,30 @@ if TYPE_CHECKING:
     from onelight.api.sharing import UploadPlan
 
 __all__ = [
+    "Copied",
+    "CopyPlan",
     "DownloadPlan",
     "Indexed",
     "One",
     "UploadPlan",
     "choose_repository",
+    "copy",
     "create_figshare",
     "default",
     "find_figshare",
     "module_function",
+    "plan_copy",
+    "run_copy",
     "write_index",
     "write_template",
 ]
 
 _WHERE = {
+    "Copied": "copying",
+    "CopyPlan": "copying",
+    "copy": "copying",
+    "plan_copy": "copying",
+    "run_copy": "copying",
     "DownloadPlan": "fetching",
     "One": "one",
     "UploadPlan": "sharing",

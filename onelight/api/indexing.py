@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from onelight.api.headers import ArrayFacts
 from onelight.api.sharing import unfit, write_index_file
 from onelight.config import default_folder
 from onelight.errors import NoSpace, OneError
@@ -15,7 +14,7 @@ from onelight.folder import Scan, scan
 from onelight.hashes import HASHES_NAME, Hashes
 from onelight.index import INDEX_NAME, Entry, Index
 from onelight.route import path_url
-from onelight.tables import DATASETS_NAME, Foreign, TableRow, read_tables, write_tables
+from onelight.tables import Foreign, renew_tables
 
 
 class Indexed(NamedTuple):
@@ -74,13 +73,11 @@ def write_index(root: Path | str, *, base_url: str = "", allow_partial: bool = F
     if md5:
         with Hashes(default_folder() / HASHES_NAME) as hashes:
             found = replace(found, index=Index(hashes.add(folder, found.index)))
-    before = {row.path: row for row in _last_rows(folder)}
-    facts = dict(_facts(folder, found.index, before))
     rows = Index(Entry(entry.path, path_url(base_url, entry.path) if base_url else "") for entry in found.index)
     target = folder / INDEX_NAME
     try:
         # The tables first: whoever has the new index finds what it names in them.
-        foreign = write_tables(found.index, folder, facts=facts)
+        foreign = renew_tables(found.index, folder, ArrayFacts(folder, found.index)).foreign
         write_index_file(target, rows)
     except OSError as error:
         if isinstance(error, OneError):
@@ -89,36 +86,3 @@ def write_index(root: Path | str, *, base_url: str = "", allow_partial: bool = F
             f"{target} cannot be written: {error.strerror}", hint="Make room, or put the mode of the folder right"
         ) from error
     return Indexed(target, found, foreign)
-
-
-def _last_rows(folder: Path) -> Iterator[TableRow]:
-    """Return what the tables of the last time say; of none, or of damaged ones, nothing."""
-    with contextlib.suppress(OneError, OSError):
-        yield from read_tables(folder / DATASETS_NAME)
-
-
-def _facts(
-    folder: Path, entries: Iterable[Entry], before: dict[str, TableRow]
-) -> Iterator[tuple[str, tuple[str, tuple[int, ...]]]]:
-    """Return dtype and shape of each array, from its header if it may have changed since the last time."""
-    for entry in entries:
-        if not entry.path.endswith(".npy"):
-            continue
-        last = before.get(entry.path)
-        is_same = last is not None and entry.md5 is not None and (last.size, last.md5) == (entry.size, entry.md5)
-        if last is not None and is_same and last.dtype is not None and last.shape is not None:
-            yield entry.path, (last.dtype, last.shape)
-        elif (fact := _header(folder / entry.path)) is not None:
-            yield entry.path, fact
-
-
-def _header(path: Path) -> tuple[str, tuple[int, ...]] | None:
-    """Return dtype and shape from the header of a file; None of one that is no array, which its reader will say."""
-    from onelight.loading.npy import dtype_of, read_header
-
-    try:
-        with path.open("rb") as stream:
-            header = read_header(stream, path)
-        return str(dtype_of(header, path)), header.shape
-    except (OneError, OSError):
-        return None

@@ -40,7 +40,7 @@ from onelight.loading.objects import (
 )
 from onelight.loading.registry import translated
 from onelight.notes import log
-from onelight.route import Inline
+from onelight.route import Inline, Opened
 from onelight.threads import pool
 from onelight.transfer import Keep
 
@@ -500,7 +500,7 @@ class Loading(Fetching):
 
     def _file(self, entry: Entry, *, tail: bool = False, beginning: bool = False) -> io.RawIOBase:
         """Open a file for reading pieces of it: here, if it is here and whole, else on the server."""
-        from onelight.transfer.remote import RemoteFile
+        from onelight.transfer.remote import OpenedFile, RemoteFile
 
         place = self._place(entry)
         if all(isinstance(step, Keep) for step in self._plan([entry]).steps):
@@ -511,6 +511,8 @@ class Loading(Fetching):
             return source.open("rb", buffering=0)
         if isinstance(source, Inline):
             raise UnsafeData(f"{entry.path} is empty (0 bytes)", hint="There is nothing in it to look at")
+        if isinstance(source, Opened):
+            return OpenedFile(source, self._client, name=entry.path, size=entry.size, tail=tail)
         more = {"tail": tail, "beginning": beginning}
         return RemoteFile(source, self._client, name=entry.path, size=entry.size, **more)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from onelight.api.asking import Asking
+from onelight.api.headers import ArrayFacts
 from onelight.config import Config, default_folder
 from onelight.errors import AlfError, ReadOnlyRepository, RepositoryError, UnsafeData
 from onelight.folder import Problem, Scan, scan
@@ -182,7 +183,12 @@ class Sharing(Asking):
         return plan
 
     def run_upload(
-        self, plan: UploadPlan, *, parallel: int | None = None, progress: Progress | None = None
+        self,
+        plan: UploadPlan,
+        *,
+        parallel: int | None = None,
+        progress: Progress | None = None,
+        verify: bool = False,
     ) -> builtins.list[Outcome]:
         """Do what a plan says; return the outcome of each file instead of raising for one that failed."""
         most = self._most(parallel) or PARALLEL
@@ -190,7 +196,14 @@ class Sharing(Asking):
         if plan.spread:
             self._keep_settings(repository.grow([step.entry for step in plan.puts]))
         outcomes, index = run_upload(
-            plan.steps, repository, plan.stored, self._client, parallel=most, progress=progress
+            plan.steps,
+            repository,
+            plan.stored,
+            self._client,
+            parallel=most,
+            progress=progress,
+            facts=ArrayFacts(plan.root, plan.scan.index),
+            verify=verify,
         )
         if index is not None:
             self._current.expire()
@@ -210,6 +223,7 @@ class Sharing(Asking):
         clean: bool = False,
         pack: bool = False,
         parallel: int | None = None,
+        verify: bool = False,
     ) -> builtins.list[Outcome]:
         """Share a data folder: send what the repository does not have, then the index.
 
@@ -231,6 +245,8 @@ class Sharing(Asking):
             Send each session as one file, of which readers get single datasets all the same.
         parallel : int, optional
             Files at a time; by default what the configuration says of connections, else 8.
+        verify : bool
+            Read back what is sent and compare it, where the repository does not compare the md5 itself.
 
         Returns
         -------
@@ -249,7 +265,7 @@ class Sharing(Asking):
         plan = self.plan_upload(
             root, limit=limit, allow_partial=allow_partial, delete=delete, spread=spread, clean=clean, pack=pack
         )
-        outcomes = self.run_upload(plan, parallel=parallel)
+        outcomes = self.run_upload(plan, parallel=parallel, verify=verify)
         raise_failures(outcomes)
         return outcomes
 
@@ -265,7 +281,7 @@ class Sharing(Asking):
             return self._repository
         raise ReadOnlyRepository(
             f"the repository '{self._repository.name}' ({self._repository.address}) can be read only",
-            hint="Run `onelight index FOLDER` and copy the folder to the server, or share through figshare",
+            hint="Share into a repository of another type",
         )
 
     def _save_one_root(self, root: Path, index: Index) -> None:

@@ -40,6 +40,7 @@ COMMANDS = {
         "status": ("publishing", "status", "Compare a local folder, the repository, and what is public."),
         "publish": ("publishing", "publish", "Make the current repository public, for ever."),
         "unpublish": ("publishing", "unpublish", "Why what is public stays public, and what can be done."),
+        "copy": ("copying", "copy", "Copy a repository, or sessions of it, to another one."),
         "index": ("sharing", "index", "Make a folder a repository for any web server."),
         "serve": ("hosting", "serve", "Serve a folder on the local network, read only."),
     },

@@ -215,7 +215,7 @@ def _say_how_to_repair(one: One, damaged: list[Checked]) -> None:
 @repository_option
 @shared_options
 def gc(dry_run: bool, repository: str | None, as_json: bool) -> int:
-    """Remove the partial files that broken downloads left, and print them, one per line.
+    """Remove the partial files that broken downloads and copies left, and print them, one per line.
 
     What a running download works on stays, as does a file of another machine that was touched in the last six hours.
     Datasets and everything else are never touched. A download that was broken and is run again after this begins at
@@ -226,10 +226,12 @@ def gc(dry_run: bool, repository: str | None, as_json: bool) -> int:
       onelight cache gc --dry-run
       onelight cache gc -R steinmetz
     """
+    from onelight.api.copying import copying_folder
     from onelight.transfer.leftovers import find_leftovers, remove
+    from onelight.transfer.relay import left_copies
 
     name, folder = _data_folder(repository)
-    leftovers = find_leftovers(folder)
+    leftovers = find_leftovers(folder) + left_copies(copying_folder())
     in_use = sum(leftover.in_use for leftover in leftovers)
     removed = size = failed = 0
     for leftover in leftovers:

@@ -199,7 +199,7 @@ def candidates(what: str, ctx: click.Context, incomplete: str) -> list[Completio
         return [CompletionItem(incomplete, type="file")]
     if what == "repository":
         return _plain(_repositories(), incomplete)
-    with _kept(ctx.params.get("repository")) as kept:
+    with _kept(ctx.params.get("repository") or ctx.params.get("source")) as kept:  # copy has two, and copies the first
         if what == "session":
             return _parts(kept, incomplete)
         if what in ("lab", "subject"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def repo(name: str | None, as_json: bool) -> None:
 @click.option("--figshare", metavar="URL|DOI|ID", help="An article of figshare.")
 @click.option("--http", metavar="URL", help="A folder on a web server that holds .one_root.")
 @click.option("--local", metavar="DIR", help="A local folder.")
+@click.option("--remote", metavar="URL", help="A folder of a store, such as s3://bucket/folder or sftp://host/folder.")
 @click.option(
     "--api-url",
     metavar="URL",
@@ -65,8 +67,21 @@ def repo(name: str | None, as_json: bool) -> None:
     help="With --figshare: another API than figshare's, such as a sandbox's.",
 )
 @files_per_article_option
-@click.option("--login", metavar="NAME", default="", help="With --http: user name for basic authentication.")
+@click.option("--base-url", metavar="URL", help="With --remote: the web address where readers find the same folder.")
+@click.option("--login", metavar="NAME", default="", help="With --http or --remote: name of who signs in.")
 @click.option("--token-stdin", is_flag=True, help="Read the token or password from standard input.")
+@click.option(
+    "--certificate",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With --http: a client certificate (PEM), shown to this server.",
+)
+@click.option(
+    "--key",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With --certificate: its key, if it is not in that file.",
+)
 @click.option("--replace", is_flag=True, help="Replace a repository of the same name.")
 @shared_options
 def add_repo(
@@ -74,10 +89,14 @@ def add_repo(
     figshare: str | None,
     http: str | None,
     local: str | None,
+    remote: str | None,
     api_url: str | None,
     files_per_article: int | None,
+    base_url: str | None,
     login: str,
     token_stdin: bool,
+    certificate: Path | None,
+    key: Path | None,
     replace: bool,
     as_json: bool,
 ) -> None:
@@ -86,22 +105,30 @@ def add_repo(
     What is given for figshare may be a number, an address, or a DOI, of the newest version or of one; figshare is
     asked for it, and what it is is shown.
 
-    A token (figshare) or password (with --login) is read from standard input with --token-stdin, and asked for on a
-    terminal; it is never an argument, which other users of the computer could read. A public repository needs none.
+    A token (of figshare; with --http, a bearer token) or password (with --login) is read from standard input with
+    --token-stdin; a token of figshare and a password are asked for on a terminal. It is never an argument, which other
+    users of the computer could read. A public repository needs none.
 
     \b
     Examples:
       onelight add-repo steinmetz --figshare 10.6084/m9.figshare.9974357.v3
       onelight add-repo my_lab --http https://example.org/dataroot
+      onelight add-repo ours --http https://example.org/ours --token-stdin < token.txt
+      onelight add-repo theirs --http https://example.org/theirs --certificate me.pem --key me.key
       onelight add-repo disk --local /path/to/dataroot
     """
     from onelight.client import Client
     from onelight.config import Config, Settings
     from onelight.kinds import open_repository
 
-    given = [kind for kind, value in (("figshare", figshare), ("http", http), ("local", local)) if value]
+    places = (("figshare", figshare), ("http", http), ("local", local), ("remote", remote))
+    given = [kind for kind, value in places if value]
     if len(given) != 1:
-        msg = "say what it is with one of --figshare, --http and --local"
+        msg = "say what it is with one of --figshare, --http, --local and --remote"
+        raise click.UsageError(msg)
+    _check_belonging(given[0], {"--certificate": certificate, "--base-url": base_url})
+    if key and not certificate:
+        msg = "--key is the key of a certificate: name that, too, with --certificate"
         raise click.UsageError(msg)
     config = Config.load()
     if not replace and any(settings.name == name for settings in config.repositories):
@@ -112,8 +139,11 @@ def add_repo(
         options = _figshare(figshare, secret("Token (empty for public data)", from_stdin=token_stdin), api_url)
         options |= {"files_per_article": files_per_article} if files_per_article else {}
     elif http:
-        password = secret(f"Password of {login}", from_stdin=token_stdin) if login else ""
-        options = {"base_url": http, "login": login, "password": password}
+        options = {"base_url": http} | _signing_in(login, certificate, key, token_stdin=token_stdin)
+    elif remote:
+        password = secret("Password (empty for none)", from_stdin=token_stdin) if login or token_stdin else ""
+        said = {"base_url": base_url, "login": login, "password": password}
+        options = {"url": remote} | {name: value for name, value in said.items() if value}
     else:
         options = {"root_dir": str(Path(str(local)).expanduser().absolute())}
     settings = Settings(name, given[0], options)
@@ -123,6 +153,31 @@ def add_repo(
         {"name": name, "type": settings.kind, "address": address}, f"{name}: {settings.kind} {address}", as_json=as_json
     )
     say(config.remark or f"choose it with: onelight repo {name}")
+
+
+def _check_belonging(kind: str, given: Mapping[str, object]) -> None:
+    """Refuse an option of another kind of repository, which would be ignored without a word."""
+    for option, value in given.items():
+        belongs = {"--certificate": "http", "--base-url": "remote"}[option]
+        if value and kind != belongs:
+            msg = f"{option} is for --{belongs} only"
+            raise click.UsageError(msg)
+
+
+def _signing_in(login: str, certificate: Path | None, key: Path | None, *, token_stdin: bool) -> dict[str, Any]:
+    """Return what the configuration says of who signs in to a web server."""
+    options: dict[str, Any] = {"login": login, "password": ""}
+    if login:
+        options["password"] = secret(f"Password of {login}", from_stdin=token_stdin)
+    elif token_stdin:
+        options = {"token": secret("Token", from_stdin=True)}
+        if not options["token"]:
+            msg = "--token-stdin was said, and there is nothing on standard input"
+            raise click.UsageError(msg)
+    for name, path in (("certificate", certificate), ("key", key)):
+        if path is not None:  # from wherever the next command is typed
+            options[name] = str(path.expanduser().absolute())
+    return options
 
 
 def _figshare(text: str, token: str, api_url: str | None) -> dict[str, Any]:

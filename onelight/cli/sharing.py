@@ -49,7 +49,8 @@ _MOST_SHOWN = 10
     type=click.Choice(["session"]),
     help="figshare: send each session as one file; readers get single datasets of it all the same.",
 )
-@click.option("--clean", is_flag=True, help="figshare: remove what broken runs, also of others, have left.")
+@click.option("--clean", is_flag=True, help="Remove what broken runs, also of others, have left.")
+@click.option("--verify", is_flag=True, help="Read back what is sent, where the server compares no checksum itself.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @jobs_option
 @repository_option
@@ -63,6 +64,7 @@ def upload(
     spread: bool,
     pack: str | None,
     clean: bool,
+    verify: bool,
     yes: bool,
     jobs: int | None,
     repository: str | None,
@@ -71,8 +73,9 @@ def upload(
     """Send every dataset below ROOT that the repository does not have, then the index, .one_root.
 
     What cannot succeed is said before the first byte is sent: room, files, names. Each file is compared with the
-    checksum that the repository makes of it. Readers see the new index only when every file has arrived. Interrupted
-    at any point, the same command sends what is missing and nothing twice.
+    checksum that the repository makes of it; by its size where that makes none, as most web servers (--verify).
+    Readers see the new index only when every file has arrived. Interrupted at any point, the same command sends what is
+    missing and nothing twice.
 
     \b
     Examples:
@@ -105,14 +108,15 @@ def upload(
         return 0
     if not _may_delete(plan, yes=yes):
         return 130
-    ran = run("Uploading", lambda watcher: one.run_upload(plan, parallel=jobs, progress=watcher))
+    ran = run("Uploading", lambda watcher: one.run_upload(plan, parallel=jobs, progress=watcher, verify=verify))
     outcomes = ran.outcomes
-    code = _tell_outcomes(ran, plan, as_json=as_json)
+    code = _tell_outcomes(ran, plan, as_json=as_json, compares_md5=getattr(one.repository, "compares_md5", True))
     if ran.failed or len(outcomes) < len(plan.steps) - len(plan.drops):
         say("the index was not written: readers see what they saw before")
     elif ran.stopped:
         say("every file was sent; whether the index was written is not known")
-    flags = {"--allow-partial": allow_partial, "--delete": delete, "--spread": spread, "--clean": clean, "--yes": yes}
+    flags = {"--allow-partial": allow_partial, "--delete": delete, "--spread": spread, "--clean": clean}
+    flags |= {"--verify": verify, "--yes": yes}
     options = [flag for flag, is_set in flags.items() if is_set]
     options += [
         *(["--limit", str(limit)] if limit else []),
@@ -130,7 +134,7 @@ def upload(
     return code
 
 
-def _tell_outcomes(ran: Run, plan: UploadPlan, *, as_json: bool) -> int:
+def _tell_outcomes(ran: Run, plan: UploadPlan, *, as_json: bool, compares_md5: bool) -> int:
     """Print what came of each file and of the whole, and return the exit code."""
     for outcome in ran.outcomes:
         if as_json or outcome.status.value == "ok":
@@ -139,7 +143,9 @@ def _tell_outcomes(ran: Run, plan: UploadPlan, *, as_json: bool) -> int:
     is_whole = not ran.failed and not ran.stopped
     ran.tell("sent")
     unsure = sum(outcome.status.value == "ok" and outcome.verified.value != "md5" for outcome in ran.outcomes)
-    if unsure:
+    if unsure and not compares_md5:
+        say(f"  {count(unsure, 'file')} compared by size: the server tells no checksum; --verify reads back")
+    elif unsure:
         code = code or 5  # nothing is wrong yet, and nothing is sure
         say(f"  {count(unsure, 'file')} not confirmed by the repository yet; run the same command again later")
     if is_whole and plan.drops:

@@ -16,7 +16,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -43,6 +43,7 @@ from onelight.version import __version__
 if TYPE_CHECKING:
     from onelight.client.engine import Engine
     from onelight.client.pace import Pace
+    from onelight.client.packed import Unpacking
     from onelight.client.span import Window
 
 __all__ = [
@@ -144,6 +145,8 @@ class Client:
         headers: Mapping[str, str] | None = None,
         body: bytes | FilePart | None = None,
         repeat: bool | None = None,
+        answers: Container[int] = (),
+        limit: int | None = None,
     ) -> Response:
         """Send a request and return the answer, whose body is kept in memory.
 
@@ -159,11 +162,15 @@ class Client:
             What to send.
         repeat : bool, optional
             Whether the request may be sent again after it may have been received; by default for all but POST.
+        answers : container of int
+            Further statuses that are an answer, and no error: 405 to MKCOL says that the folder is there.
+        limit : int, optional
+            Bytes that the answer may have; by default 256 MB.
 
         Returns
         -------
         Response
-            An answer of status 2xx or 304.
+            An answer of status 2xx or 304, or one of `answers`.
 
         Raises
         ------
@@ -176,9 +183,12 @@ class Client:
         route, until = Route(url, credential), self.deadline()
         for attempt in range(1, self.limits.attempts + 1):
             try:
-                response = self._follow(method, route, headers or {}, body, None, once=not repeat, until=until)
-                raise_for_status(response, method)
-                refuse_redirect(response, method)
+                response = self._follow(
+                    method, route, headers or {}, body, None, once=not repeat, until=until, limit=limit
+                )
+                if response.status not in answers:
+                    raise_for_status(response, method)
+                    refuse_redirect(response, method)
             except (Unreachable, RateLimited) as error:
                 never_arrived = isinstance(error, (RateLimited, NoConnection))
                 if self.gives_up(error, attempt, until) or not (repeat or never_arrived):
@@ -270,6 +280,7 @@ class Client:
     def _small_job(self, want: Wanted, url: str, hops: int, window: Window | None = None) -> Job:
         sent_to, headers = _authorise(url, want.route.credential, {} if window is None else window.headers)
         job = Job("GET", sent_to, headers, self.limits, url, waits=False)
+        job.certificate = _certificate(url, want.route.credential)
         job.limit = want.limit
 
         def follow(ended: Job) -> Job | None:
@@ -317,11 +328,12 @@ class Client:
         dict
             Headers of the answer, with lower-case names.
         """
-        until = self.deadline()
+        until, asked = self.deadline(), {**(conditions or {}), "Accept-Encoding": "gzip"}
         for attempt in range(1, self.limits.attempts + 1):
             sink = _Spool(limit)
             try:
-                response = self.stream(route, sink, conditions, until=until)
+                response = self.stream(route, sink, asked, until=until)
+                sink.end(response)
             except (Unreachable, RateLimited) as error:
                 sink.stream.close()
                 if self.gives_up(error, attempt, until):
@@ -439,6 +451,7 @@ class Client:
         *,
         once: bool = False,
         until: float | None = None,
+        limit: int | None = None,
     ) -> Response:
         """Send a request and follow redirects, each hop with only what its origin may see."""
         url = route.url
@@ -453,6 +466,8 @@ class Client:
             if until is not None:
                 limits = replace(limits, total=max(0.001, until - time.monotonic()))
             job = Job(method, sent_to, sent_headers, limits, url, body=body, pipe=pipe, told=told, once=once)
+            job.certificate = _certificate(url, route.credential)
+            job.limit = limit or job.limit
             response = self._run(job, sink)
             self._note_gate(response)
             following = _following(response, url, route, method)
@@ -551,14 +566,22 @@ def _authorise(url: str, credential: Credential | None, headers: Mapping[str, st
     return url, sent
 
 
+def _certificate(url: str, credential: Credential | None) -> tuple[str, str] | None:
+    """Return the files of the certificate and its key that may be shown at an address; None if there are none."""
+    if credential is None or not credential.certificate or origin_of(credential.origin) != origin_of(url):
+        return None
+    return credential.certificate, credential.key or credential.certificate
+
+
 class _Spool:
-    """A sink that keeps bytes in memory, and in a temporary file once they are many."""
+    """A sink that keeps bytes in memory, in a temporary file once they are many, and unpacks what a server packs."""
 
     def __init__(self, limit: int) -> None:
         import tempfile  # takes a while, and is rarely needed
 
         self.stream: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # noqa: SIM115 - the caller closes it
         self._left = limit
+        self._packed: Unpacking | None = None
 
     def begin(self, response: Response) -> None:
         if response.status == 304:
@@ -567,9 +590,26 @@ class _Spool:
             raise TransferError(f"{redact(response.url)} sends a part of its content, though all was asked for")
         if response.size is not None and response.size > self._left:
             raise UnsafeData(f"{redact(response.url)} is {response.size:,} bytes long, too many for an index")
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding in ("gzip", "x-gzip"):
+            from onelight.client.packed import Unpacking  # few servers pack
+
+            self._packed = Unpacking()
+        elif encoding not in ("", "identity"):
+            raise TransferError(
+                f"{redact(response.url)} is packed with {encoding!a}, for which nobody asked",
+                hint="Tell whoever runs the server",
+            )
 
     def write(self, blocks: list[bytes]) -> None:
-        self._left -= sum(map(len, blocks))
-        if self._left < 0:
-            raise UnsafeData("the answer is too long for an index")
-        self.stream.writelines(blocks)
+        for block in blocks:
+            for part in (block,) if self._packed is None else self._packed.take(block):
+                self._left -= len(part)
+                if self._left < 0:
+                    raise UnsafeData("the answer is too long for an index")
+                self.stream.write(part)
+
+    def end(self, response: Response) -> None:
+        """Refuse what was packed and ends too early."""
+        if self._packed is not None and not self._packed.is_whole:
+            raise Unreachable(f"{redact(response.url)} ended before its content did", hint="Try again")

@@ -89,12 +89,17 @@ def raise_for_status(response: Response, method: str) -> None:
         raise RateLimited(message, hint=f"Come back in {round(wait)} s: the same command continues", retry_after=wait)
     if status in PASSING:
         raise Unreachable(message, hint="This usually passes: try the same command again in a while")
+    if status in (400, 495, 496) and "ssl certificate" in said.lower():  # nginx says so instead of hanging up
+        hint = "This server wants to see a certificate: onelight add-repo NAME --replace --http URL --certificate FILE"
+        raise AccessDenied(message, hint=hint)
+    if status == 407:
+        raise AccessDenied(message, hint="The proxy wants a password: http://USER:PASSWORD@HOST:PORT in http_proxy")
     if status == 401:
         hint = "Give this repository a token or a password that is valid: onelight add-repo --help says how"
         raise AccessDenied(message, hint=hint)
     if status == 403 and response.body.lstrip()[:1] == b"<":
         raise Walled(message, hint="Check the token or password of this repository, or try again later")
-    if status in (403, 407):
+    if status == 403:
         raise AccessDenied(message, hint="Check the token or password of this repository")
     if status in (404, 410):
         raise NotFound(message, hint="Check the address of this repository")

@@ -30,15 +30,23 @@ from onelight import threads
 from onelight.client.answers import NoConnection, Untrusted
 from onelight.client.budget import Budget
 from onelight.client.job import Feed, FilePart, Job, Limits, header_of, interrupted
-from onelight.errors import OneError, Unreachable, UnsafeData
+from onelight.errors import AccessDenied, ConfigError, OneError, Unreachable, UnsafeData
 from onelight.route import redact
 
 _SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_SUPPRESS_CONNECT_HEADERS of curl/curl.h, which pycurl 7.49 does not name
 # libcurl's own numbers (curl/curl.h), by what they mean for the user.
 _NEVER_ARRIVED = {5: "the proxy's name is unknown", 6: "its name is unknown", 7: "nobody answers there"}
-_CERTIFICATE = {35, 51, 53, 54, 58, 59, 60, 64, 66, 77, 80, 83, 90, 91}
+_CERTIFICATE = {35, 51, 53, 54, 59, 60, 64, 66, 77, 80, 83, 90, 91}
+_OWN_CERTIFICATE = {43, 58}  # not the server's, ours: its key, and itself
+# What a server says of a certificate of ours, or of none: such an alert never comes from who checks the server's.
+_REFUSED = re.compile(
+    "alert (certificate (required|revoked|expired|unknown)|(bad|unsupported) certificate|unknown ca|access denied)",
+    re.IGNORECASE,
+)
+_SIGN_IN_HINT = "onelight add-repo NAME --replace --http URL --certificate FILE"
 _RESET = re.compile("reset|SYSCALL|unexpected eof", re.IGNORECASE)
 _PROXY_HINT = "Check the proxy that the environment names (http_proxy, https_proxy, no_proxy)"
+_PROXY_FAILED = 97  # CURLE_PROXY: of SOCKS
 _CUT = {18, 52, 55, 56, 92}  # connections that were lost after they had been made
 _FLUSH = 0.005  # seconds for which bytes may wait for more of their kind
 
@@ -465,15 +473,24 @@ class _Quick:
         self.handle = curl.Curl()
         self._lines: list[bytes] = []
         self._blocks: list[bytes] = []
+        self._begin(curl, None)
+
+    def _begin(self, curl: Any, certificate: tuple[str, str] | None) -> None:
+        """Set what stays from one request to the next."""
         self._headers: Mapping[str, str] = {}
         self._limits: Limits | None = None
+        self._certificate = certificate
+        self.handle.reset()
         _set_common(curl, self.handle)
+        _set_certificate(curl, self.handle, certificate)
         self.handle.setopt(curl.HEADERFUNCTION, self._lines.append)
         self.handle.setopt(curl.WRITEFUNCTION, self._blocks.append)
 
     def ask(self, curl: Any, job: Job) -> None:
         """Set what differs from one request to the next."""
         handle = self.handle
+        if job.certificate != self._certificate:
+            self._begin(curl, job.certificate)  # pycurl cannot unset a certificate but with all else
         handle.setopt(curl.URL, job.url)
         handle.setopt(curl.MAXFILESIZE_LARGE, max(job.limit, 1))
         if job.headers != self._headers:
@@ -525,6 +542,7 @@ def _set_up(curl: Any, job: Job) -> None:
     """Tell libcurl what to send, and how long to wait."""
     handle = job.handle
     _set_common(curl, handle)
+    _set_certificate(curl, handle, job.certificate)
     handle.setopt(curl.URL, job.url)
     handle.setopt(curl.HTTPHEADER, _header_lines(job))
     handle.setopt(curl.HEADERFUNCTION, job.on_header)
@@ -559,6 +577,16 @@ def _set_common(curl: Any, handle: Any) -> None:
     handle.setopt(curl.NETRC, curl.NETRC_IGNORED)
     handle.setopt(curl.NOPROXY, _no_proxy())
     handle.setopt(curl.CAINFO, _certificates())
+    if folder := _certificate_folder():
+        handle.setopt(curl.CAPATH, folder)
+
+
+def _set_certificate(curl: Any, handle: Any, certificate: tuple[str, str] | None) -> None:
+    """Let a handle show a certificate; it was reset since it showed another one."""
+    if certificate is not None:
+        handle.setopt(curl.SSLCERT, certificate[0])
+        handle.setopt(curl.SSLKEY, certificate[1])
+        handle.setopt(curl.KEYPASSWD, "")  # without one, OpenSSL would ask for it on the terminal
 
 
 def _set_body(curl: Any, job: Job) -> None:
@@ -597,19 +625,28 @@ def _certificates() -> str:
     return certifi.where()
 
 
+def _certificate_folder() -> str:
+    """Return the folder of further authorities that the environment names; as to curl, CURL_CA_BUNDLE is all."""
+    return "" if os.environ.get("CURL_CA_BUNDLE") else os.environ.get("SSL_CERT_DIR", "")
+
+
 def _proxy_of(url: str) -> str:
     """Return words about the proxy that the environment names for an address, if it names one."""
     scheme = url.partition(":")[0]
     names = (f"{scheme}_proxy", "all_proxy", *(() if scheme == "http" else (f"{scheme.upper()}_PROXY",)), "ALL_PROXY")
     for name in names:  # those that libcurl looks at: HTTP_PROXY in capitals is not one of them
         if os.environ.get(name):
-            return f", or at the proxy {redact(os.environ[name])} that {name} names"
+            # "name:password@host:port", without a scheme, is an address of a proxy, too.
+            shown = re.sub(r"^(\w+://)?.*@", r"\1", os.environ[name], flags=re.DOTALL)
+            return f", or at the proxy {shown} that {name} names"
     return ""
 
 
 def _no_proxy() -> str:
     """Never send what is meant for this machine through a proxy."""
     named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if named.strip() == "*":  # no proxy at all; in a list it would mean nothing
+        return "*"
     return ",".join(filter(None, (named, "localhost", "127.0.0.1", "::1")))
 
 
@@ -617,7 +654,7 @@ def _translate(job: Job, code: int, text: str) -> OneError:
     """Turn a failure of libcurl into the error it means: the one border for its errors."""
     host = urlsplit(job.url).netloc.rpartition("@")[2]
     shown = redact(job.url)
-    if "CONNECT tunnel failed" in text or "Proxy CONNECT" in text:
+    if code == _PROXY_FAILED or "CONNECT tunnel failed" in text or "Proxy CONNECT" in text:
         return NoConnection(f"{host} cannot be reached: the proxy does not let through ({text})", hint=_PROXY_HINT)
     if code in _NEVER_ARRIVED:
         proxy = _proxy_of(job.url)
@@ -625,11 +662,8 @@ def _translate(job: Job, code: int, text: str) -> OneError:
             f"{host} cannot be reached: {_NEVER_ARRIVED[code]}{proxy}",
             hint=_PROXY_HINT if proxy else "Check the address and the network",
         )
-    if code in _CERTIFICATE and not (code == 35 and _RESET.search(text)):
-        return Untrusted(
-            f"{host} cannot be trusted: {text}",
-            hint="Is a proxy in between? SSL_CERT_FILE names further certificates; verification is never switched off",
-        )
+    if error := _of_certificates(job, code, host, text):
+        return error
     if code in (1, 3) and "HTTP/0.9" not in text:
         return UnsafeData(f"the address {shown!a} is refused: {text}")
     if code == 28:
@@ -637,3 +671,29 @@ def _translate(job: Job, code: int, text: str) -> OneError:
     return Unreachable(
         f"the connection to {host} was lost ({text or f'code {code}'})", hint="The same command continues"
     )
+
+
+def _of_certificates(job: Job, code: int, host: str, text: str) -> OneError | None:
+    """Return the error of a handshake in which one of the two did not take the other for who he is."""
+    ours, refused = job.certificate, _REFUSED.search(text)
+    if code in _OWN_CERTIFICATE and ours is not None:
+        return ConfigError(
+            f"the certificate {ours[0]} cannot be shown to {host}: {text}",
+            hint="Is it still there, with its key, and whole? Both must be PEM files, the key without a password",
+        )
+    if refused and ours is not None:
+        return AccessDenied(
+            f"{host} does not accept the certificate {ours[0]} ({refused[1].lower()})",
+            hint="Is it the one that whoever runs the server gave you, and is it still valid?",
+        )
+    if refused:
+        return AccessDenied(
+            f"{host} wants to see a certificate before it answers ({refused[1].lower()})",
+            hint=f"Ask whoever runs it for one, and give it to this repository: {_SIGN_IN_HINT}",
+        )
+    if code not in _CERTIFICATE or (code == 35 and _RESET.search(text)):
+        return None
+    hint = "Is a proxy in between? SSL_CERT_FILE names further certificates; verification is never switched off"
+    if "handshake failure" in text and ours is None:  # all that TLS 1.2 says to who shows none
+        hint = f"If it wants to see a certificate of yours: {_SIGN_IN_HINT}. {hint}"
+    return Untrusted(f"{host} cannot be trusted: {text}", hint=hint)

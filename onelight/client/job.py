@@ -170,8 +170,8 @@ class Job:
     """One request: what is asked, what came so far, and the event that tells the caller."""
 
     __slots__ = (
-        "_done", "body", "error", "feed", "follow", "handle", "headers", "host", "is_over", "kept", "limit", "limits",
-        "method", "once", "pipe", "quick", "response", "told", "url",
+        "_done", "body", "certificate", "error", "feed", "follow", "handle", "headers", "host", "is_over", "kept",
+        "limit", "limits", "method", "once", "pipe", "quick", "response", "told", "url",
     )  # fmt: skip
 
     def __init__(
@@ -207,6 +207,7 @@ class Job:
         self.limit = MAX_BODY
         self.told = told
         self.once = once
+        self.certificate: tuple[str, str] | None = None  # and its key: files
 
     def finish(self, error: BaseException | None) -> None:
         """Tell whoever waits, once."""

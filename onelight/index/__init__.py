@@ -10,15 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onelight.index.entry import EMPTY_MD5, EMPTY_URL, INDEX_NAME, Entry
+    from onelight.index.entry import DATASETS_NAME, EMPTY_MD5, EMPTY_URL, INDEX_NAME, SESSIONS_NAME, Entry
     from onelight.index.one_root import MAX_LINE, read_one_root, write_one_root
     from onelight.index.query import Index, Terms, Total
 
 __all__ = [
+    "DATASETS_NAME",
     "EMPTY_MD5",
     "EMPTY_URL",
     "INDEX_NAME",
     "MAX_LINE",
+    "SESSIONS_NAME",
     "Entry",
     "Index",
     "Terms",
@@ -28,7 +30,7 @@ __all__ = [
 ]
 
 _WHERE = {
-    **dict.fromkeys(("EMPTY_MD5", "EMPTY_URL", "INDEX_NAME", "Entry"), "entry"),
+    **dict.fromkeys(("DATASETS_NAME", "EMPTY_MD5", "EMPTY_URL", "INDEX_NAME", "SESSIONS_NAME", "Entry"), "entry"),
     **dict.fromkeys(("MAX_LINE", "read_one_root", "write_one_root"), "one_root"),
     **dict.fromkeys(("Index", "Terms", "Total"), "query"),
 }

@@ -9,6 +9,9 @@ from onelight.errors import AlfError
 
 #: The name of the file in which a repository says what it holds.
 INDEX_NAME = ".one_root"
+#: Beside it, the tables of :mod:`onelight.tables`.
+SESSIONS_NAME = "sessions.pqt"
+DATASETS_NAME = "datasets.pqt"
 #: The address of an empty file (RFC 2397): figshare stores none, so the index itself says that there is one.
 EMPTY_URL = "data:,"
 EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"

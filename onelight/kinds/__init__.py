@@ -20,6 +20,7 @@ KINDS = {
     "local": ("onelight.kinds.local", "LocalRepository"),
     "http": ("onelight.kinds.http", "HttpRepository"),
     "figshare": ("onelight.kinds.figshare", "FigshareRepository"),
+    "remote": ("onelight.kinds.remote", "RemoteRepository"),
 }
 
 

@@ -1,35 +1,35 @@
 """A repository on a web server: a ``.one_root`` file at its address, and the files it names.
 
-Any server that serves files will do. The addresses in ``.one_root`` may be absolute, relative or missing (one
-column), and may lie elsewhere; user name and password go to the origin of ``base_url`` only.
+Any server that serves files will do; one that speaks WebDAV takes them as well (:mod:`onelight.kinds.dav`). The
+addresses in ``.one_root`` may be absolute, relative or missing (one column), and may lie elsewhere; what the user signs
+in with goes to the origin of ``base_url`` only.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar, cast
 
 from onelight.config import Settings
-from onelight.errors import AccessDenied, ConfigError, NotFound, RepositoryNotFound, UnsafeData
-from onelight.index import INDEX_NAME, Entry, Index
-from onelight.repository import Repository
+from onelight.errors import AccessDenied, ConfigError, NotFound, RepositoryNotFound
+from onelight.index import DATASETS_NAME, INDEX_NAME, Entry, Index
+from onelight.kinds.writing import TreeRepository
 from onelight.route import Credential, Inline, Route, Source, check_url, origin_of, path_url, redact
 
 if TYPE_CHECKING:
     from onelight.client import Client
+    from onelight.kinds.tree import Tree
 
-#: Beside the index: what is known of each file (:mod:`onelight.tables`, which is not imported for its name).
-DATASETS_NAME = "datasets.pqt"
 # A million rows of 120 bytes are 120 MB (docs/benchmarks.md); this is room for ten.
 MAX_INDEX = 2 << 30
 
 
-class HttpRepository(Repository):
+class HttpRepository(TreeRepository):
     """A folder on a web server.
 
     Parameters
@@ -42,12 +42,34 @@ class HttpRepository(Repository):
         The HTTP client.
     login, password : str
         For basic authentication; empty for none.
+    token : str
+        Instead of them, a bearer token (RFC 6750).
+    certificate, key : str
+        Files (PEM) of a client certificate and its key, which may be in one; beside the others, or alone.
+
+    Raises
+    ------
+    ConfigError
+        If the address, the token or the certificate cannot be used.
+    UnsafeData
+        If a secret would travel without encryption.
     """
 
     kind: ClassVar[str] = "http"
 
-    def __init__(self, name: str, base_url: str, client: Client, *, login: str = "", password: str = "") -> None:
-        super().__init__(name)
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        client: Client,
+        *,
+        login: str = "",
+        password: str = "",
+        token: str = "",
+        certificate: str = "",
+        key: str = "",
+    ) -> None:
+        super().__init__(name, client)
         if not base_url.startswith(("http://", "https://")):
             raise ConfigError(
                 f"the base_url '{redact(base_url)}' of the repository '{name}' is not a web address",
@@ -55,20 +77,38 @@ class HttpRepository(Repository):
             )
         check_url(base_url, trusted=base_url)
         self._base_url = base_url.rstrip("/")
-        self._client = client
-        self._login = login
+        # A name stays the same person with another password; of a token only the token itself says whose it is.
+        who = " ".join(filter(None, (login or token, certificate)))
+        # What must not be shown (a query, a name) is told apart all the same.
+        self._whose = zlib.crc32(f"{self._base_url} {who}".encode())
         self._credential: Credential | None = None
-        if login or password:
-            import base64  # takes a millisecond, and passwords are rare
+        header = _authorization(name, login, password, token)
+        if certificate or key:
+            from onelight.client.certificates import check_certificate  # few have one
 
-            basic = base64.b64encode(f"{login}:{password}".encode()).decode()
-            self._credential = Credential(origin_of(base_url), header=f"Basic {basic}")
+            certificate, key = check_certificate(name, base_url, certificate, key)
+        if header or certificate:
+            self._credential = Credential(origin_of(base_url), header=header, certificate=certificate, key=key)
 
     @classmethod
     def from_settings(cls, settings: Settings, client: Client) -> HttpRepository:
-        """Return the repository of ``base_url``, with ``login`` and ``password`` (or ``pwd``) if they are given."""
-        base_url = settings.require("base_url")
-        return cls(settings.name, base_url, client, login=settings.text("login"), password=settings.secret)
+        """Return the repository of ``base_url``, with what its owner signs in with, if anything.
+
+        That is ``token``; or ``login`` and ``password`` (or ``pwd``, or ``token``). Beside it, or alone,
+        ``certificate`` and ``key``. No variable of the environment has a secret of this kind.
+        """
+        login, secret = settings.text("login"), settings.secret
+        is_bearer = not login and bool(settings.text("token"))
+        return cls(
+            settings.name,
+            settings.require("base_url"),
+            client,
+            login=login,
+            password="" if is_bearer else secret,
+            token=secret if is_bearer else "",
+            certificate=settings.text("certificate"),
+            key=settings.text("key"),
+        )
 
     @property
     def address(self) -> str:
@@ -78,9 +118,7 @@ class HttpRepository(Repository):
     @property
     def identity(self) -> str:
         """The address and who signs in there: others may see something else."""
-        # What must not be shown (a query, a name) is told apart all the same.
-        whole = zlib.crc32(f"{self._base_url} {self._login}".encode())
-        return f"{super().identity} {whole:08x}"
+        return f"{super().identity} {self._whose:08x}"
 
     def refresh(self, last: Index | None = None, *, path: Path | None = None) -> Index:
         """Fetch ``.one_root``, unless the server says that it is still the one we have (RFC 9110, section 13).
@@ -138,21 +176,9 @@ class HttpRepository(Repository):
 
     def _joined(self, root: IO[bytes], tables: IO[bytes] | None, stamp: str, path: Path | None) -> Index:
         """Return what ``.one_root`` says, with what the tables state of each file."""
-        from onelight.index import read_one_root  # what an answer from the disk does without
+        from onelight.kinds.joined import joined  # what an answer from the disk does without
 
-        if tables is None:
-            return read_one_root(root, base_url=self._base_url, path=path, facts=self.facts(stamp))
-        from onelight.tables import read_tables
-
-        rows = read_one_root(root, base_url=self._base_url)
-        remarks = list(rows.remarks)
-        stated = Index()
-        try:  # sorted on the disk, as an index is: a million of them fit
-            stated = Index(Entry(row.path, "", row.size, row.md5) for row in read_tables(tables))
-        except UnsafeData as error:
-            remarks.append(f"sizes and md5 are not known: {error.message}")
-        entries = _with_sizes(rows, stated)
-        return Index.build(entries, remarks, path=path, facts=self.facts(stamp))
+        return joined(root, tables, base_url=self._base_url, path=path, facts=self.facts(stamp))
 
     def is_certain(self, stamp: str) -> bool:
         """Tell whether the server names its versions: a date may be older than that of what was there before."""
@@ -164,18 +190,27 @@ class HttpRepository(Repository):
             return Inline()
         return (Route(entry.url, self._credential),)
 
+    def _tree(self) -> Tree:
+        """Return the folder as one that can be written by WebDAV."""
+        from onelight.kinds.dav import DavTree
 
-def _with_sizes(rows: Iterable[Entry], stated: Iterable[Entry]) -> Iterator[Entry]:
-    """Put two lists that are sorted by path together: addresses from the first, size and md5 from the second."""
-    others = iter(stated)
-    other = next(others, None)
-    for entry in rows:
-        while other is not None and other.path < entry.path:
-            other = next(others, None)
-        if other is not None and other.path == entry.path:
-            yield replace(entry, size=other.size, md5=other.md5)
-        else:
-            yield entry
+        return DavTree(self._client, self._base_url, self._credential)
+
+
+def _authorization(name: str, login: str, password: str, token: str) -> str:
+    """Return the header that says who asks; empty for anybody."""
+    if token:
+        if not re.fullmatch(r"[!-~]+", token):
+            raise ConfigError(
+                f"the token of the repository '{name}' has a space in it",
+                hint="Give what stands behind the word Bearer, and nothing else",
+            )
+        return f"Bearer {token}"
+    if not (login or password):
+        return ""
+    import base64  # takes a millisecond, and passwords are rare
+
+    return f"Basic {base64.b64encode(f'{login}:{password}'.encode()).decode()}"
 
 
 def _stamp(root: Mapping[str, str], tables: Mapping[str, str] | None) -> str:

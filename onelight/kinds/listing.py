@@ -33,6 +33,7 @@ MAX_DEPTH = 100
 _BEHIND = 256
 _STAMP = 64
 _ETAG = 256
+_CHECKSUMS = 1024
 
 # HTML, "13.2.5 Tokenization": what begins a comment, something else that is no text, or a tag.
 _MARK = re.compile(r"<(?:!--|[!?]|/?[a-zA-Z])")
@@ -75,6 +76,8 @@ class Item(NamedTuple):
         When it was changed, in the words of the server: to be compared, not to be reckoned with. May be empty.
     etag : str
         Its entity tag, where the server gives one (WebDAV).
+    checksums : str
+        What ownCloud and Nextcloud say of its content: ``SHA1:… MD5:…``.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Item(NamedTuple):
     size: int | None
     modified: str
     etag: str = ""
+    checksums: str = ""
 
 
 def read_page(html: str, url: str) -> list[Item]:
@@ -109,7 +113,7 @@ def read_page(html: str, url: str) -> list[Item]:
     --------
     >>> page = '<pre><a href="../">../</a>\\n<a href="%231.npy">#1.npy</a>   22-Nov-2026 22:07   8904\\n</pre>'
     >>> read_page(page, "https://a.org/alf/")
-    [Item(name='#1.npy', is_folder=False, size=8904, modified='22-Nov-2026 22:07', etag='')]
+    [Item(name='#1.npy', is_folder=False, size=8904, modified='22-Nov-2026 22:07', etag='', checksums='')]
     """
     _check_length(len(html), url)
     page = _Page(url)
@@ -154,7 +158,7 @@ def read_multistatus(xml: bytes, url: str) -> list[Item]:
     ...   <getcontentlength>12</getcontentlength></prop><status>HTTP/1.1 200 OK</status></propstat></response>
     ... </multistatus>'''
     >>> read_multistatus(xml, "https://a.org/alf/")
-    [Item(name='x y.npy', is_folder=False, size=12, modified='', etag='')]
+    [Item(name='x y.npy', is_folder=False, size=12, modified='', etag='', checksums='')]
     """
     _check_length(len(xml), url)
     return _Multistatus(url).read(xml)
@@ -362,7 +366,8 @@ class _Multistatus:
         text = "".join(self._text or ()).strip(_SPACES)
         self._text = None
         if place in _WANTED:
-            (self._response if place[0] == "DAV: response" else self._properties)[name] = text
+            known = self._response if place[0] == "DAV: response" else self._properties
+            known[name] = f"{known[name]} {text}" if name == _CHECKSUM and name in known else text
         elif name == "DAV: resourcetype":
             self._properties.setdefault("is_folder", "")
         elif name == "DAV: propstat":
@@ -383,9 +388,12 @@ class _Multistatus:
         etag = known.get("DAV: getetag", "")
         modified = " ".join(known.get("DAV: getlastmodified", "")[:_STAMP].split())
         is_usable = len(etag) <= _ETAG and etag.isascii() and etag.isprintable()
-        _add(self._items, Item(found[0], is_folder, size, modified, etag if is_usable else ""))
+        checksums = known.get(_CHECKSUM, "")[:_CHECKSUMS]
+        _add(self._items, Item(found[0], is_folder, size, modified, etag if is_usable else "", checksums))
 
 
+# ownCloud's and Nextcloud's own property. Some write one element, others one for each kind.
+_CHECKSUM = "http://owncloud.org/ns checksum"
 # An element and what is around it: a lock, for example, has a href of its own.
 _WANTED = frozenset(
     (f"DAV: {around}", f"DAV: {name}")
@@ -395,7 +403,7 @@ _WANTED = frozenset(
         ("prop", "getcontentlength getlastmodified getetag"),
     )
     for name in names.split()
-)
+) | {("http://owncloud.org/ns checksums", _CHECKSUM)}
 
 
 def _is_good(status: str) -> bool:

@@ -20,6 +20,7 @@ from onelight.route import Source
 if TYPE_CHECKING:
     from onelight.client import Client
     from onelight.pack import Pack
+    from onelight.tables import Facts
 
 
 class LocalRepository(WritableRepository):
@@ -39,6 +40,7 @@ class LocalRepository(WritableRepository):
     def __init__(self, name: str, root: Path) -> None:
         super().__init__(name)
         self.root = root
+        self._tidied: set[Path] = set()
 
     @classmethod
     def from_settings(cls, settings: Settings, client: Client) -> LocalRepository:  # noqa: ARG003 - the one signature
@@ -107,6 +109,7 @@ class LocalRepository(WritableRepository):
             raise RepositoryError("a folder takes single files only", hint="Leave out --pack")
         import hashlib  # takes five milliseconds, as does what follows
 
+        from onelight import owners
         from onelight.checksum import BLOCK, md5_of
 
         check_safe(entry.path)
@@ -114,9 +117,10 @@ class LocalRepository(WritableRepository):
         if target.is_file() and target.stat().st_size == entry.size and md5_of(target) == entry.md5:
             return replace(entry, url="")
         md5 = hashlib.md5()
-        temporary = target.with_name(f".{os.urandom(8).hex()}.part")
+        temporary = target.with_name(f".{owners.owner()}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            self._tidy(target.parent)
             with path.open("rb") as reader, temporary.open("xb") as writer:
                 while block := reader.read(BLOCK):
                     md5.update(block)
@@ -140,25 +144,43 @@ class LocalRepository(WritableRepository):
                 temporary.unlink(missing_ok=True)
         return replace(entry, url="")
 
+    def _tidy(self, folder: Path) -> None:
+        """Remove what a process that was killed has left in a folder."""
+        if folder in self._tidied:
+            return
+        from onelight import owners  # takes some milliseconds with what it imports
+
+        self._tidied.add(folder)
+        for part in folder.glob(".*.part"):
+            if owners.is_alive(part.name[1 : -len(".part")]) is False:
+                with contextlib.suppress(OSError):
+                    part.unlink()
+
     def delete(self, entry: Entry) -> None:
         """Remove a file."""
         check_safe(entry.path)
         (self.root / entry.path).unlink(missing_ok=True)
 
-    def write_index(self, index: Index) -> bool:
-        """Write ``.one_root`` with one column: a folder may be moved, and is served from anywhere."""
+    def write_index(self, index: Index, facts: Facts | None = None) -> bool:
+        """Write the tables, and ``.one_root`` with one column: a folder may be moved, and is served from anywhere."""
         import filecmp  # takes three milliseconds
 
         target = self.root / INDEX_NAME
         temporary = target.with_name(f"{INDEX_NAME}.{os.urandom(4).hex()}.part")
         try:
             self.root.mkdir(parents=True, exist_ok=True)
+            if facts is not None:
+                from onelight.tables import write_tables
+
+                write_tables(index, self.root, facts=facts)
             with temporary.open("xb") as stream:
                 write_one_root(index, stream, addresses=False)
             if target.is_file() and filecmp.cmp(temporary, target, shallow=False):
                 return False
             temporary.replace(target)
         except OSError as error:
+            if isinstance(error, OneError):
+                raise
             raise NoSpace(
                 f"{target} cannot be written: {error.strerror}", hint="Make room, or put its mode right"
             ) from error

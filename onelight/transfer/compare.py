@@ -91,7 +91,7 @@ def compare(
         elif there is not None and is_pack(path):
             here_mark, why = Mark.BROKEN, "what is in this pack is not known: send the session again"
         elif there is not None and there.md5 is None:
-            here_mark, why = Mark.BROKEN, "its md5 is not confirmed yet: look again later"
+            here_mark, why = Mark.BROKEN, "its md5 is not known yet: look again later, or run the upload again"
         elif there is not None and (path not in seen or seen[path].url != there.url):
             here_mark, why = Mark.BROKEN, "not in the index: the upload was not finished"
         public_mark: Mark | None = None

@@ -12,12 +12,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
+import time
 from collections.abc import Iterable
 from concurrent.futures import as_completed
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from onelight import threads
 from onelight.checksum import BLOCK
@@ -39,7 +42,7 @@ from onelight.errors import (
 )
 from onelight.index import Entry
 from onelight.repository import Repository
-from onelight.route import Inline, Route, Source
+from onelight.route import Inline, Opened, Route, Source
 from onelight.transfer.answer import OtherBytes
 from onelight.transfer.incoming import Incoming, Stream, disk_error
 from onelight.transfer.ledger import Ledger
@@ -54,7 +57,10 @@ _PROGRESS = 64 * 1024
 # Files at a time where nobody says otherwise, connections for one large file, and further ones for all large files.
 _PARALLEL = 16
 _CONNECTIONS = 4
-_FURTHER = 12
+FURTHER = 12
+# Bytes that are read at once of what a library brings, and seconds between which that should take.
+_SHORTEST, _LONGEST = 64 * 1024, 16 << 20
+_SHORT, _LONG = 0.2, 1.0
 # After so many files in a row for which nobody answered, the rest of a session is not tried, three times each.
 _UNREACHED = 8
 
@@ -108,8 +114,8 @@ def download(
         _check_room(folder, fetches, total)
     watcher.begin(len(fetches), total)
     folders = Folders(folder)
-    further = min(_FURTHER, (parallel or _PARALLEL) - 1)
-    run = _Run(repository, client, ledger, folders, watcher, threading.Semaphore(further))
+    further = min(FURTHER, (parallel or _PARALLEL) - 1)
+    run = Fetching(repository, client, ledger, folders, watcher, threading.Semaphore(further))
     outcomes: dict[str, Outcome] = {}
     for step in plan:
         if isinstance(step, Keep):
@@ -146,7 +152,7 @@ def download(
     return [outcomes[step.entry.path] for step in plan]
 
 
-class _Run:
+class Fetching:
     """What the files of one run share."""
 
     def __init__(
@@ -238,9 +244,9 @@ class _Run:
             with stream:
                 incoming.take_all(iter(lambda: stream.read(BLOCK), b""))
         else:
-            self._try_routes(incoming, source)
+            self._try_routes(incoming, (source,) if isinstance(source, Opened) else source)
 
-    def _try_routes(self, incoming: Incoming, routes: tuple[Route, ...]) -> None:
+    def _try_routes(self, incoming: Incoming, routes: tuple[Route | Opened, ...]) -> None:
         reasons: list[OneError] = []
         until = self._client.deadline()
         for number, route in enumerate(routes, 1):
@@ -257,13 +263,16 @@ class _Run:
                 return
         raise _summary(incoming.entry, reasons)
 
-    def _try_route(self, incoming: Incoming, route: Route, until: float | None) -> None:
+    def _try_route(self, incoming: Incoming, route: Route | Opened, until: float | None) -> None:
         """Fetch from one address, continuing where a connection was lost, until nothing more comes."""
         attempt, clean, resolved = 1, False, False
         while True:
             before = incoming.arrived
             try:
-                self._pull(incoming, route, until)
+                if isinstance(route, Opened):
+                    _read_opened(incoming, route)
+                else:
+                    self._pull(incoming, route, until)
                 incoming.verify()
             except (SizeMismatch, ChecksumMismatch, OtherBytes) as error:
                 # Bytes of an earlier try may be the ones that are wrong: once more from the beginning, then the truth.
@@ -365,6 +374,54 @@ def _ask(client: Client, route: Route, incoming: Incoming, stream: Stream, until
         incoming.finished(stream, client.stream(route, stream, stream.headers(), until))
     finally:
         incoming.leave(stream)
+
+
+def _read_opened(incoming: Incoming, source: Opened) -> None:
+    """Read all that is missing of what a library brings, as if it were answers of a server that sends ranges."""
+    with source.open() as file:
+        size = file.seek(0, os.SEEK_END)
+        tag = str(getattr(file, "version", ""))
+        while not incoming.is_full():
+            stream = incoming.lead()
+            if stream is None:
+                break
+            try:
+                answer = _answer(source.name, stream, size, tag)
+                if answer.status != 416:
+                    stream.begin(answer)
+                    _pour(file, stream, size)
+                incoming.finished(stream, answer)
+            finally:
+                incoming.leave(stream)
+
+
+def _answer(name: str, stream: Stream, size: int, tag: str) -> Response:
+    """Return what a server would answer to what a stream asks for."""
+    span, headers = stream.span, {"etag": tag} if tag else {}
+    if not stream.headers():
+        return Response(name, 200, {**headers, "content-length": str(size)})
+    if span.at >= size:
+        return Response(name, 416, {**headers, "content-range": f"bytes */{size}"})
+    end = size if span.end is None else min(span.end, size)
+    return Response(name, 206, {**headers, "content-range": f"bytes {span.at}-{end - 1}/{size}"})
+
+
+def _pour(file: IO[bytes], stream: Stream, size: int) -> None:
+    """Read what a stream asks for, in larger blocks where they come fast: each may be a request."""
+    length = BLOCK
+    end = size if stream.span.end is None else min(stream.span.end, size)
+    file.seek(stream.span.at)
+    while stream.span.at < end:
+        began = time.monotonic()
+        block = file.read(min(length, end - stream.span.at))
+        if not block:
+            return
+        stream.write([block])
+        took = time.monotonic() - began
+        if took < _SHORT:
+            length = min(_LONGEST, 2 * length)
+        elif took > _LONG:
+            length = max(_SHORTEST, length // 2)
 
 
 def _refuse(entry: Entry, answer: Response) -> None:

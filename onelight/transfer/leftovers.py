@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def find_leftovers(folder: Path) -> list[Leftover]:
 
 
 def remove(leftover: Leftover) -> bool:
-    """Remove a partial file; return False if it is in use, or no longer there.
+    """Remove a partial file, or a folder of them; return False if it is in use, or no longer there.
 
     Raises
     ------
@@ -77,7 +78,10 @@ def remove(leftover: Leftover) -> bool:
     if leftover.in_use:
         return False
     try:
-        leftover.path.unlink()
+        if leftover.path.is_dir():  # of a copy between repositories
+            shutil.rmtree(leftover.path)
+        else:
+            leftover.path.unlink()
     except FileNotFoundError:
         return False  # continued by a download that began meanwhile
     return True

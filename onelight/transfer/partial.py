@@ -17,13 +17,9 @@ by shortening this one, and before each answer is written it is looked whether t
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
-import itertools
 import json
 import os
-import secrets
-import socket
 import stat
 import threading
 import time
@@ -31,12 +27,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from onelight import owners
 from onelight.errors import Interrupted
 from onelight.index import Entry
 from onelight.transfer.place import Folder, fsync
 
 # Names of one's own: a random number for each would cost more than the rest of the name.
-_NUMBERS = itertools.count(secrets.randbits(32))
 # Where it cannot be seen whether the owner lives (another machine, Windows), a file untouched for so long is an orphan:
 # longer than any pause that a server may ask for.
 _ORPHAN_AFTER = 6 * 3600.0
@@ -218,7 +214,7 @@ class Partial:
             os.close(handle)
 
     def _own_name(self) -> str:
-        return f"{self._stem}.{_owner()}.part"
+        return f"{self._stem}.{owners.owner()}.part"
 
     def _recall(self) -> Known:
         """Read what is known; whatever is damaged is not known."""
@@ -271,7 +267,7 @@ def expectation(entry: Entry) -> str:
 
 def own_name(name: str, entry: Entry) -> str:
     """Return the name of a partial file of one's own."""
-    return f"{_stem(name, expectation(entry))}.{_owner()}.part"
+    return f"{_stem(name, expectation(entry))}.{owners.owner()}.part"
 
 
 def begun(targets: Iterable[Path]) -> set[Path]:
@@ -300,10 +296,6 @@ def _short(name: str) -> str:
     return name if len(name.encode()) < 160 else hashlib.md5(name.encode()).hexdigest()
 
 
-def _owner() -> str:
-    return f"{_machine()}-{os.getpid()}-{next(_NUMBERS) & 0xFFFFFFFF:08x}"
-
-
 def left_of(target: Path) -> int:
     """Return the bytes of partial files of a target that are there already."""
     with contextlib.suppress(OSError), os.scandir(target.parent) as items:
@@ -322,25 +314,7 @@ def _held(found: os.stat_result) -> int:
 
 def is_orphan(owner: str, modified: float) -> bool:
     """Tell whether nobody works on a partial file of this owner any more."""
-    machine, _, pid = owner.rpartition("-")[0].rpartition("-")
-    if machine == _machine() and pid.isdecimal() and os.name == "posix":
-        if int(pid) == os.getpid():
-            return False
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-        return False
+    alive = owners.is_alive(owner)
+    if alive is not None:
+        return not alive
     return time.time() - modified > _ORPHAN_AFTER
-
-
-@functools.cache
-def _machine() -> str:
-    """Return a short name of what process numbers belong to: this host, and on Linux this namespace of processes."""
-    try:
-        namespace = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        namespace = ""
-    return hashlib.md5(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:12]

@@ -20,7 +20,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from onelight.client import Client, Response, raise_for_status
 from onelight.errors import (
@@ -35,7 +35,7 @@ from onelight.errors import (
     Unreachable,
     UnsafeData,
 )
-from onelight.route import Route, redact
+from onelight.route import Opened, Route, redact
 from onelight.transfer.answer import OtherBytes
 
 if TYPE_CHECKING:
@@ -430,6 +430,57 @@ class RemoteFile(io.RawIOBase):
         )
 
 
+class OpenedFile(RemoteFile):
+    """As :class:`RemoteFile`, a file that a library opens (:class:`~onelight.route.Opened`).
+
+    Parameters
+    ----------
+    source : Opened
+        What opens it; again where a connection was lost.
+    client : Client
+        Says how often to try.
+    name, size, tail
+        As for :class:`RemoteFile`.
+    """
+
+    def __init__(
+        self, source: Opened, client: Client, *, name: str, size: int | None = None, tail: bool = False
+    ) -> None:
+        super().__init__([Route(source.name)], client, name=name, size=size, tail=tail)
+        self._source = source
+        self._file: IO[bytes] | None = None
+
+    def close(self) -> None:
+        """Close the file, and forget what is held."""
+        self._let_go()
+        super().close()
+
+    def _let_go(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _ask_once(self, number: int, part: _Part, until: float | None) -> None:  # noqa: ARG002 - the library has its own
+        self.requests += 1
+        try:
+            if self._file is None:
+                self._file = self._source.open()
+            size = self._file.seek(0, io.SEEK_END)
+            tag = str(getattr(self._file, "version", ""))
+            self._compare(Response(self._source.name, headers={"etag": tag}), size, number)
+            part.begin(size)
+            while not part.is_full():
+                self._file.seek(part.at)
+                block = self._file.read(part.missing)
+                if not block:
+                    raise Unreachable(f"{self._source.name} ended too early", hint="Try again")
+                self.bytes_received += len(block)
+                part.take(block)
+        except OneError:
+            self._let_go()
+            raise
+
+
 @dataclass(frozen=True, slots=True)
 class _Version:
     """What the first answer said of the file, and which route gave it."""
@@ -499,6 +550,11 @@ class _Part:
         if self.start is None:
             self.start = self.at = self.place_in(total)
         self._size = max(0, min(self._size, total - self.start))
+
+    @property
+    def missing(self) -> int:
+        """Bytes that have not come."""
+        return (self.start or 0) + self._size - self.at
 
     def is_full(self) -> bool:
         """Tell whether all has come."""

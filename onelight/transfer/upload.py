@@ -6,13 +6,17 @@ new one; killed at any moment, the same command finishes what is left.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import as_completed
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from onelight import threads
+from onelight.checksum import BLOCK, md5_of
 from onelight.client import Client
+from onelight.client.digest import md5_of_route
 from onelight.errors import (
     ChecksumMismatch,
     Interrupted,
@@ -26,8 +30,12 @@ from onelight.index import INDEX_NAME, Entry, Index
 from onelight.notes import log
 from onelight.pack import Pack, member_entry
 from onelight.repository import Room, WritableRepository
+from onelight.route import Inline, Opened, Source
 from onelight.transfer.outcome import Outcome, Progress, Silent, Status, Verified
 from onelight.transfer.plan import Drop, Put, Skip, UploadStep
+
+if TYPE_CHECKING:
+    from onelight.tables import Facts
 
 
 def check_room(steps: Iterable[UploadStep], room: Room) -> None:
@@ -67,6 +75,8 @@ def upload(
     *,
     parallel: int = 8,
     progress: Progress | None = None,
+    facts: Facts | None = None,
+    verify: bool = False,
 ) -> tuple[list[Outcome], Index | None]:
     """Do what a plan says, several files at a time, and then write the index.
 
@@ -84,6 +94,10 @@ def upload(
         Files at a time.
     progress : Progress, optional
         Told of every step.
+    facts : mapping, optional
+        By path dtype and shape of arrays, for the tables that are written with the index.
+    verify : bool
+        Read back every file that is sent, where the repository does not compare its md5 itself.
 
     Returns
     -------
@@ -110,7 +124,8 @@ def upload(
     pool = threads.pool(max(1, parallel), "onelight-upload")
     try:
         # The threads send; whether what they sent has arrived whole is asked for here, and holds up none of them.
-        for future in as_completed([pool.submit(_send, step, repository, watcher, stopped, full) for step in puts]):
+        sending = _Sending(repository, client, watcher, stopped, full, verify=verify)
+        for future in as_completed([pool.submit(sending.send, step) for step in puts]):
             outcome, entry = future.result()()
             watcher.finish(outcome)
             outcomes[outcome.path] = outcome
@@ -133,7 +148,7 @@ def upload(
         entries.pop(entry.path, None)
     index = Index(entries.values())
     try:
-        repository.write_index(index)
+        repository.write_index(index, {} if facts is None else facts)
     except OneError as error:  # what was sent is there, and told
         return [*ordered, Outcome(INDEX_NAME, Path(INDEX_NAME), Status.FAILED, error=error)], None
     tidy(lambda: [repository.delete(entry) for entry in drops])  # no reader sees them any more
@@ -155,35 +170,83 @@ def _held(source: Path | Pack, entry: Entry) -> dict[str, Entry]:
     return {member.path: member_entry(entry.url, member) for member in source.members}
 
 
-def _send(
-    step: Put, repository: WritableRepository, watcher: Progress, stopped: threading.Event, full: list[QuotaExceeded]
-) -> Callable[[], tuple[Outcome, Entry | None]]:
-    """Send a file, and return what waits until the repository has checked it."""
-    entry, source = step.entry, step.source
-    watcher.start(entry.path, entry.size)
-    if full:
-        refused = _failed(step, full[0])
-        return lambda: (refused, None)
-    try:
-        check = repository.send(entry, source, _advance(entry.path, watcher, stopped))
-    except (OneError, OSError) as error:
-        if isinstance(error, QuotaExceeded):
-            full.append(error)
-        failed = _failed(step, error)
-        return lambda: (failed, None)
-    return lambda: _checked(step, check)
+class _Sending:
+    """What the files of one run share."""
+
+    def __init__(
+        self,
+        repository: WritableRepository,
+        client: Client,
+        watcher: Progress,
+        stopped: threading.Event,
+        full: list[QuotaExceeded],
+        *,
+        verify: bool,
+    ) -> None:
+        self._verify = verify
+        self._repository = repository
+        self._client = client
+        self._watcher = watcher
+        self._stopped = stopped
+        self._full = full
+
+    def send(self, step: Put) -> Callable[[], tuple[Outcome, Entry | None]]:
+        """Send a file, and return what waits until the repository has checked it."""
+        entry, source = step.entry, step.source
+        self._watcher.start(entry.path, entry.size)
+        if self._full:
+            refused = _failed(step, self._full[0])
+            return lambda: (refused, None)
+        try:
+            check = self._repository.send(entry, source, _advance(entry.path, self._watcher, self._stopped))
+        except (OneError, OSError) as error:
+            if isinstance(error, QuotaExceeded):
+                self._full.append(error)
+            failed = _failed(step, error)
+            return lambda: (failed, None)
+        return lambda: self._checked(step, check)
+
+    def _checked(self, step: Put, check: Callable[[], Entry]) -> tuple[Outcome, Entry | None]:
+        entry = step.entry
+        try:
+            stored = check()
+            if stored.size != entry.size or (stored.md5 is not None and stored.md5 != entry.md5):
+                raise ChecksumMismatch(
+                    f"{entry.path} was stored with another size or md5", hint="Run the command again"
+                )
+            is_compared = self._repository.has_compared(stored)
+            if self._verify and not is_compared and not self._repository.compares_md5:
+                self._read_back(stored)
+                is_compared = True
+        except (OneError, OSError) as error:
+            return _failed(step, error), None
+        verified = Verified.MD5 if is_compared else Verified.SIZE
+        return Outcome(entry.path, step.target, Status.DONE, entry.size or 0, verified), stored
+
+    def _read_back(self, stored: Entry) -> None:
+        """Compare the content of a file as any reader would get it; one that is wrong is removed."""
+        if md5_of_source(self._repository.source(stored), self._client) == stored.md5:
+            return
+        self._repository.delete(stored)
+        raise ChecksumMismatch(
+            f"{stored.path} was sent, and comes back with another md5",
+            hint="It was removed there; the same command sends it again. Is a proxy in between?",
+        )
 
 
-def _checked(step: Put, check: Callable[[], Entry]) -> tuple[Outcome, Entry | None]:
-    entry = step.entry
-    try:
-        stored = check()
-        if stored.size != entry.size or (stored.md5 is not None and stored.md5 != entry.md5):
-            raise ChecksumMismatch(f"{entry.path} was stored with another size or md5", hint="Run the command again")
-    except (OneError, OSError) as error:
-        return _failed(step, error), None
-    verified = Verified.MD5 if stored.md5 else Verified.SIZE
-    return Outcome(entry.path, step.target, Status.DONE, entry.size or 0, verified), stored
+def md5_of_source(source: Source, client: Client) -> str:
+    """Read all of what a repository holds of a file, wherever it is, and return its md5."""
+    if isinstance(source, Path):
+        return md5_of(source)
+    if isinstance(source, Inline):
+        return hashlib.md5(source.data).hexdigest()
+    if isinstance(source, Opened):
+        md5 = hashlib.md5()
+        with source.open() as stream:
+            while block := stream.read(BLOCK):
+                md5.update(block)
+        return md5.hexdigest()
+    return md5_of_route(client, source[0])
 
 
 def _failed(step: Put, error: OneError | OSError) -> Outcome:

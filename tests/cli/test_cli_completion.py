@@ -114,6 +114,15 @@ def test_repositories_are_offered_to_be_chosen(web: Any) -> None:
     assert "--json" in offered("repo --j")
 
 
+def test_copy_is_offered_two_repositories_and_the_sessions_of_the_first(
+    web: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONELIGHT_REPO", "nick19")
+    assert offered("copy ") == offered("copy web ") == ["local", "nick19", "web"]
+    assert offered("copy web local ") == SESSIONS
+    assert offered("copy web local nicklab/Subjects/Cori/2016-12-1") == SESSIONS[:2]
+
+
 @pytest.mark.parametrize("command", ["list", "describe", "download"])
 def test_sessions_and_what_is_in_them_are_offered(command: str, web: Any) -> None:
     assert offered(f"{command} ") == SESSIONS

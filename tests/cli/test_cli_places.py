@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import CERTIFICATE, PRIVATE_KEY, WebServer, redirect
+from shared import SESSION, address, share
 
 SECRET = "canary-5d1f"
 Run = Callable[..., Any]
@@ -149,8 +151,15 @@ class TestAddRepo:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            (["x"], "--figshare, --http and --local"),
-            (["x", "--http", "https://a.org", "--local", "."], "one of --figshare, --http and --local"),
+            (["x"], "--figshare, --http, --local and --remote"),
+            (["x", "--http", "https://a.org", "--local", "."], "one of --figshare, --http, --local and --remote"),
+            (["x", "--http", "https://a.org", "--remote", "s3://b"], "one of --figshare, --http, --local and --remote"),
+            (["x", "--local", ".", "--certificate", "me.pem"], "--certificate is for --http only"),
+            (["x", "--http", "https://a.org", "--base-url", "https://b.org"], "--base-url is for --remote only"),
+            (["x", "--http", "https://a.org", "--key", "me.key"], "with --certificate"),
+            (["x", "--http", "https://a.org", "--token-stdin"], "nothing on standard input"),
+            (["x", "--http", "https://a.org", "--certificate", "nowhere.pem"], "nowhere.pem"),
+            (["x", "--http", "http://127.0.0.1", "--certificate", "nowhere.pem"], "https://"),
             (["x", "--http", "a.org/data"], "not a web address"),
             (["x", "--http", "ftp://a.org/data"], "not a web address"),
             (["x", "--figshare", "nick19"], "not an article"),
@@ -169,10 +178,75 @@ class TestAddRepo:
         assert said in refused.err
         assert (config_dir / "config.json").read_bytes() == before
 
-    def test_a_password_in_the_clear_is_refused_as_unsafe(self, onelight: Run, config_dir: Path) -> None:
-        refused = onelight(
-            "add-repo", "x", "--http", "http://a.org/d", "--login", "me", "--token-stdin", given=f"{SECRET}\n"
-        )
+    def test_a_bearer_token_comes_from_standard_input_and_is_never_shown(self, onelight: Run, config_dir: Path) -> None:
+        added = onelight("add-repo", "lab", "--http", "https://a.org/data", "--token-stdin", given=f"{SECRET}\n")
+        assert added.code == 0
+        assert SECRET not in added.out + added.err
+        row = json.loads((config_dir / "config.json").read_text())["repositories"][3]
+        assert row == {"name": "lab", "type": "http", "base_url": "https://a.org/data", "token": SECRET}
+
+    def test_a_bearer_token_goes_to_its_server_and_is_shown_nowhere(self, onelight: Run, config_dir: Path) -> None:
+        with WebServer() as server, WebServer() as other:
+            server.password = f"Bearer {SECRET}"
+            share(server, {"spikes.times.npy": b"here", "spikes.far.npy": b"far"})
+            other.files["/far"] = b"far"
+            server.faults[address("spikes.far.npy")] = [redirect(f"{other.url}/far")]
+            added = onelight("add-repo", "lab", "--http", f"{server.url}/data", "--token-stdin", given=SECRET)
+            assert (added.code, onelight("repo", "lab").code) == (0, 0)
+            ended = onelight("download", SESSION, "--debug")
+            assert ended.code == 0
+            assert len(other.requests) == 1
+            assert "authorization" not in other.requests[0].headers
+            assert all(seen.headers["authorization"] == server.password for seen in server.requests)
+            server.password = "Bearer another"
+            refused = onelight("search", "--refresh", "--debug")
+            assert refused.code == 4
+            assert SECRET not in refused.out + refused.err + ended.out + ended.err
+        files = [path for path in (config_dir / "data").rglob("*") if path.is_file()]
+        assert files
+        assert not any(SECRET.encode() in path.read_bytes() for path in files)
+
+    def test_a_certificate_and_its_key_are_added_by_their_whole_paths(
+        self, onelight: Run, config_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "me.pem").write_text(CERTIFICATE)
+        (tmp_path / "me.key").write_text(PRIVATE_KEY)
+        monkeypatch.chdir(tmp_path)
+        adding = ["add-repo", "lab", "--http", "https://a.org/data", "--certificate", "me.pem"]
+        refused = onelight(*adding)
+        assert (refused.code, refused.out) == (2, "")
+        assert "has no private key" in refused.err
+        assert onelight(*adding, "--key", "me.key").code == 0
+        row = json.loads((config_dir / "config.json").read_text())["repositories"][3]
+        assert (row["certificate"], row["key"]) == (str(tmp_path / "me.pem"), str(tmp_path / "me.key"))
+        (tmp_path / "me.key").unlink()
+        listed = onelight("repo")
+        assert listed.code == 0
+        assert "(cannot be used: " in listed.lines[3]
+        assert "me.key" in listed.lines[3]
+
+    @pytest.mark.parametrize(
+        ("options", "given", "row"),
+        [
+            ([], "", {}),
+            (["--base-url", "https://a.org/data"], "", {"base_url": "https://a.org/data"}),
+            (["--login", "me", "--token-stdin"], SECRET, {"login": "me", "password": SECRET}),
+        ],
+    )
+    def test_a_folder_of_a_store_can_be_added(
+        self, onelight: Run, config_dir: Path, options: list[str], given: str, row: dict[str, str]
+    ) -> None:
+        added = onelight("add-repo", "store", "--remote", "sftp://a.org/data", *options, given=given)
+        assert added.code == 0, added.err
+        assert SECRET not in added.out + added.err
+        wanted = {"name": "store", "type": "remote", "url": "sftp://a.org/data", **row}
+        assert json.loads((config_dir / "config.json").read_text())["repositories"][3] == wanted
+
+    @pytest.mark.parametrize("login", [["--login", "me"], []])
+    def test_a_password_in_the_clear_is_refused_as_unsafe(
+        self, onelight: Run, config_dir: Path, login: list[str]
+    ) -> None:
+        refused = onelight("add-repo", "x", "--http", "http://a.org/d", *login, "--token-stdin", given=f"{SECRET}\n")
         assert (refused.code, refused.out) == (8, "")
         assert "without encryption" in refused.err
         assert SECRET not in refused.err + (config_dir / "config.json").read_text()
@@ -207,7 +281,7 @@ class TestLookingUp:
         assert added.lines[0].startswith("public: figshare http")
         what, numbers, *_ = added.err.splitlines()
         assert what == "A test of its own, version 1"
-        assert numbers.strip().split(", ")[0] == "2 files", "the index is one"
+        assert numbers.strip().split(", ")[0] == "4 files", "the index is one, and two are tables"
         assert numbers.split(", ")[2:] == ["CC BY 4.0", f"DOI 10.5072/m9.figshare.{published}.v1"]
         assert "it stays at version" not in added.err
 

@@ -50,8 +50,9 @@ class Figshare:
         self(f"account/articles/{article}/files", stated)
 
     def names(self, article: int) -> list[str]:
+        """Return the names of all files but the tables beside the index."""
         rows = self(f"account/articles/{article}/files?page_size=1000")
-        return sorted(row["name"].replace("~", "/") for row in rows)
+        return sorted(row["name"].replace("~", "/") for row in rows if not row["name"].endswith(".pqt"))
 
     def numbers(self) -> set[int]:
         return {row["id"] for row in self("account/articles?page_size=1000")}

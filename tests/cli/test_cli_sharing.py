@@ -244,9 +244,9 @@ class TestUpload:
             assert "https://figshare.com/account/applications" in denied.err
 
     def test_a_repository_that_can_only_be_read_says_what_to_do(
-        self, onelight: Run, data_root: Path, add_repository: Callable[..., str]
+        self, onelight: Run, data_root: Path, add_repository: Callable[..., str], serve: Callable[[Path], Any]
     ) -> None:
-        add_repository("web", "http", base_url="http://127.0.0.1:9/data")
+        add_repository("web", "http", base_url=serve(data_root).url)
         refused = onelight("upload", data_root)
         assert (refused.code, refused.out) == (4, "")
         assert "onelight index FOLDER" in refused.err

@@ -32,9 +32,9 @@ from onelight.index import INDEX_NAME, Entry
 from onelight.kinds.figshare import FigshareRepository
 from onelight.kinds.figshare.api import Api
 from onelight.kinds.figshare.article import Article, File
-from onelight.kinds.figshare.local import LocalFile
 from onelight.kinds.figshare.naming import placed
 from onelight.kinds.figshare.sending import Sender
+from onelight.kinds.localfile import LocalFile
 from onelight.pack import PACK_NAME, PACKS_NAME
 from onelight.transfer import Mark, Status
 

@@ -256,7 +256,7 @@ def test_an_index_that_was_half_sent_is_gone_on_with_and_kept(
     box: Recorded, owner: Owner, client: Client, root: Path, tmp_path: Path, after: int
 ) -> None:
     files = {TIMES: some()}
-    dies_after(box, 3 + after)  # the file, then the index: announced; sent
+    dies_after(box, 3 + 2 * 3 + after)  # the file, the two tables, then the index: announced; sent
     with pytest.raises(OneError):
         One("figs").upload(write(root, files), parallel=1)
     lives(box)

@@ -21,7 +21,7 @@ from test_figshare_articles import all_names, configure, dies_after, lives, lose
 from onelight import One
 from onelight.client import Client
 from onelight.errors import ChecksumMismatch, OneError, UnsafeData
-from onelight.index import EMPTY_MD5, INDEX_NAME, Entry, Index
+from onelight.index import DATASETS_NAME, EMPTY_MD5, INDEX_NAME, Entry, Index
 from onelight.pack import PACK_NAME, PACKS_NAME, MemberRow, Pack, packs_of, read_packs, span_of, write_packs
 from onelight.route import Route
 from onelight.transfer import Ledger, Mark, Outcome, Status, download, plan_download
@@ -141,7 +141,7 @@ def test_a_pack_is_sent_in_parts_and_every_byte_once(box: Recorded, root: Path, 
     one.run_upload(plan, progress=Watch())  # type: ignore[arg-type]
     size = sum(put.entry.size or 0 for put in plan.puts)
     assert sum(told) == size
-    assert len(box.recorder.of("PUT", origin="upload")) == 3 + 1 + 2, "three parts, one, and the two lists"
+    assert len(box.recorder.of("PUT", origin="upload")) == 3 + 1 + 4, "three parts, one, two lists and two tables"
 
 
 def test_the_index_in_the_data_root_is_that_at_figshare(owner: Owner, root: Path, packed: dict[str, bytes]) -> None:
@@ -267,7 +267,7 @@ def test_a_changed_member_makes_a_new_pack_and_the_old_one_goes_after_the_commit
     committed = changes.index(("POST", str(after[INDEX_NAME])))
     assert changes.index(("POST", str(after[PACKS_NAME]))) < committed
     gone = {number for method, number in changes[committed:] if method == "DELETE"}
-    assert gone == {str(before[name]) for name in (INDEX_NAME, PACKS_NAME, flat(TAR))}
+    assert gone == {str(before[name]) for name in (INDEX_NAME, PACKS_NAME, DATASETS_NAME, flat(TAR))}
     assert not [method for method, _ in changes[:committed] if method == "DELETE"]
     assert fetched(open_box(box, client), client, tmp_path / "to") == packed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from onelight.errors import (
     AccessDenied,
     ConfigError,
     OneError,
+    ReadOnlyRepository,
     RepositoryNotFound,
     TransferError,
     Unreachable,
@@ -26,7 +28,6 @@ from onelight.errors import (
 from onelight.index import INDEX_NAME, Entry, Index
 from onelight.kinds import open_repository
 from onelight.kinds.http import HttpRepository
-from onelight.repository import WritableRepository
 from onelight.route import Inline
 
 CANARY = "canary-77e0"
@@ -250,7 +251,9 @@ def test_an_index_that_lies_elsewhere_is_asked_about_there(server: WebServer, cl
         (status(500), Unreachable),
         (servers.page, UnsafeData),
         (servers.challenge, Unreachable),
-        (servers.gzipped, OneError),
+        (servers.gzipped_cut(15), Unreachable),
+        (lambda exchange: exchange.answer(200, b"no gzip", {"Content-Encoding": "gzip"}), TransferError),
+        (lambda exchange: exchange.answer(200, b"whatever", {"Content-Encoding": "br"}), TransferError),
         (servers.cut(3), Unreachable),
         (servers.wrong_range(2), TransferError),
         (servers.redirect("file:///etc/passwd"), UnsafeData),
@@ -266,6 +269,29 @@ def test_an_index_comes_whole_or_not_at_all(
         repository.refresh()
     server.heal()
     assert paths(repository) == [TIMES]
+
+
+def test_an_index_may_come_packed(server: WebServer, client: Client) -> None:
+    server.faults[ROOT] = [servers.gzipped]
+    assert paths(HttpRepository("web", f"{server.url}/data", client)) == [TIMES]
+    assert server.requests[0].headers["accept-encoding"] == "gzip"
+
+
+def test_an_index_that_is_packed_and_ends_early_is_fetched_again(server: WebServer, client: Client) -> None:
+    def early(exchange: Exchange) -> None:
+        exchange.answer(
+            200, gzip.compress(b"".join(exchange.read(0, exchange.size)))[:-9], {"Content-Encoding": "gzip"}
+        )
+
+    server.faults[ROOT] = [early, servers.gzipped]
+    assert paths(HttpRepository("web", f"{server.url}/data", client)) == [TIMES]
+
+
+def test_a_packed_bomb_is_refused(server: WebServer, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onelight.kinds.http.MAX_INDEX", 1 << 20)
+    server.faults[ROOT] = [servers.bomb(1 << 24)]
+    with pytest.raises(UnsafeData, match="too long"):
+        HttpRepository("web", f"{server.url}/data", client).refresh()
 
 
 def test_an_index_that_is_cut_is_fetched_again(server: WebServer, client: Client) -> None:
@@ -329,8 +355,12 @@ def test_an_address_that_is_none_is_refused_before_anything_is_asked(client: Cli
     assert "me:pw" not in str(caught.value)
 
 
-def test_it_can_be_read_only(server: WebServer, client: Client) -> None:
-    assert not isinstance(HttpRepository("web", server.url, client), WritableRepository)
+@pytest.mark.parametrize("answer", [400, 405, 501])
+def test_a_server_without_webdav_can_be_read_only(server: WebServer, client: Client, answer: int) -> None:
+    server.faults["/data/"] = [status(answer)]
+    with pytest.raises(ReadOnlyRepository, match="onelight index FOLDER"):
+        HttpRepository("web", f"{server.url}/data", client).stored()
+    assert {request.method for request in server.requests} == {"GET", "PROPFIND"}
 
 
 def test_an_empty_file_of_the_index_needs_no_server(server: WebServer, client: Client) -> None:

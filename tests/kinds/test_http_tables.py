@@ -11,8 +11,8 @@ from servers import WebServer
 
 from onelight.client import Client, Limits
 from onelight.errors import ChecksumMismatch, SizeMismatch
-from onelight.index import INDEX_NAME, Entry
-from onelight.kinds.http import DATASETS_NAME, HttpRepository
+from onelight.index import DATASETS_NAME, INDEX_NAME, Entry
+from onelight.kinds.http import HttpRepository
 from onelight.tables import write_tables
 from onelight.transfer import Ledger, Verified, download, plan_download
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from onelight.errors import ConfigError, NoSpace, RepositoryNotFound, UnsafeData
 from onelight.index import INDEX_NAME, Entry, Index
 from onelight.kinds import open_repository
 from onelight.kinds.local import LocalRepository
+from onelight.owners import owner
 
 
 class TestLocal(WriteContract):
@@ -71,6 +75,23 @@ def test_what_is_not_alf_is_a_remark(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     [remark] = LocalRepository("here", tmp_path).refresh().remarks
     assert "notes.txt" in remark
+
+
+def test_what_a_killed_process_has_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    dead = subprocess.run(
+        [sys.executable, "-c", "from onelight.owners import owner; print(owner())"], capture_output=True, check=True
+    )
+    folder = (tmp_path / TIMES).parent
+    folder.mkdir(parents=True)
+    theirs, living = folder / f".{dead.stdout.decode().strip()}.part", folder / f".{owner()}.part"
+    for part in (theirs, living):
+        part.write_bytes(b"half")
+    source = tmp_path / "source"
+    source.write_bytes(content := some())
+    entry = Entry(TIMES, size=len(content), md5=hashlib.md5(content).hexdigest())
+    LocalRepository("here", tmp_path).put(entry, source, lambda _: None)
+    assert not theirs.exists()
+    assert living.exists(), "somebody works on it"
 
 
 def test_data_is_used_where_it_is(tmp_path: Path) -> None:

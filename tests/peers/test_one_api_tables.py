@@ -21,8 +21,8 @@ import pytest
 
 from onelight.api import One, write_index
 from onelight.checksum import md5_of
-from onelight.index import Entry
-from onelight.tables import DATASETS_NAME, SESSIONS_NAME, read_tables, write_tables
+from onelight.index import DATASETS_NAME, SESSIONS_NAME, Entry
+from onelight.tables import read_tables, write_tables
 
 PYTHON = os.environ.get("ONELIGHT_ONE_API_PYTHON", "")
 pytestmark = pytest.mark.skipif(

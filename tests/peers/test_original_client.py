@@ -24,14 +24,14 @@ def url(data_root, serve):
     return serve(data_root).url + "/"
 
 
-def original(home: Path, url: str, *arguments: str) -> list[str]:
+def original(home: Path, url: str, *arguments: str, **more: str) -> list[str]:
     """Run the original command in a home of its own, with one repository."""
     (home / ".one").mkdir(parents=True, exist_ok=True)
     config = {
         "download_dir": "~/.one/data/{repository}/{lab}/Subjects/{subject}/{date}/{number}/alf/",
         "session_pattern": "^{lab}/Subjects/{subject}/{date}/{number}/$",
         "file_pattern": "^{lab}/Subjects/{subject}/{date}/{number}/alf/{filename}$",
-        "repositories": [{"name": "web", "type": "http", "base_url": url}],
+        "repositories": [{"name": "web", "type": "http", "base_url": url, **more}],
         "current_repository": "web",
     }
     (home / ".one" / "config.json").write_text(json.dumps(config))

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from onelight.kinds.figshare.draft import Draft
     from onelight.kinds.figshare.publishing import Publisher
     from onelight.pack import Pack
+    from onelight.tables import Facts
 
 #: Seconds to wait for figshare's own checksum of a file that was sent.
 PATIENCE = 120.0
@@ -228,10 +229,10 @@ class FigshareRepository(PublishableRepository):
         self._need_to_write()
         self._draft.clean(leftovers)
 
-    def write_index(self, index: Index) -> bool:
+    def write_index(self, index: Index, facts: Facts | None = None) -> bool:
         """Send ``.one_root``, and then remove the older one and every file that the new one replaces."""
         self._need_to_write()
-        return self._draft.write_index(index)
+        return self._draft.write_index(index, facts)
 
     @property
     def _draft(self) -> Draft:

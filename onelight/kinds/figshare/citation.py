@@ -43,7 +43,7 @@ def citation(record: Mapping[str, Any]) -> str:
     names = "; ".join(f"{last}, {first}" if first else last for last, first in _names(record))
     title = _line(record.get("title")) or "Untitled"
     ended = title if title[-1] in ".!?" else f"{title}."
-    kind = description_of(record).item_type or "dataset"
+    kind = _line(description_of(record).item_type) or "dataset"
     doi = _doi(record)
     where = f"https://doi.org/{doi}" if doi else _page(record)
     first = [names, when, ended] if names else [ended, when]
@@ -75,7 +75,7 @@ def bibtex(record: Mapping[str, Any]) -> str:
     """
     year, month = _published(record)
     doi, page = _doi(record), _page(record)
-    kind = description_of(record).item_type or "dataset"
+    kind = _line(description_of(record).item_type) or "dataset"
     version = record.get("version")
     names = _names(record)
     entry = {

@@ -6,16 +6,18 @@ is the new ``.one_root``; what it replaces is removed after it is whole, so that
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from onelight.alf import check_safe
 from onelight.checksum import md5_of
 from onelight.errors import NotFound, QuotaExceeded, RateLimited, RepositoryNotFound, Unreachable, UnsafeData
-from onelight.index import EMPTY_MD5, EMPTY_URL, INDEX_NAME, Entry, Index, write_one_root
+from onelight.index import DATASETS_NAME, EMPTY_MD5, EMPTY_URL, INDEX_NAME, SESSIONS_NAME, Entry, Index, write_one_root
 from onelight.kinds.figshare.api import as_documented
 from onelight.kinds.figshare.article import Article, File
 from onelight.kinds.figshare.naming import needs_folders, placed, stored_name
@@ -25,12 +27,16 @@ from onelight.kinds.figshare.spreading import spread
 from onelight.notes import log
 from onelight.pack import PACKS_NAME, MemberRow, Pack, is_pack, span_of, split, write_packs
 from onelight.repository import Leftover, Room
+from onelight.tables import Facts, renew_tables
 
 #: Requests to the API for each file: announce it, ask where it goes, say that it is there.
 _REQUESTS_PER_FILE = 3
 _TRIES = 3
+_TABLES = (DATASETS_NAME, SESSIONS_NAME)
+# They, the index and the list of packs each stand beside the older one for a while, now and the next time.
+_ROOM_FOR_TABLES = 10
 #: The files that say what there is.
-_OWN = (INDEX_NAME, PACKS_NAME)
+_OWN = (INDEX_NAME, PACKS_NAME, *_TABLES)
 
 
 class Draft:
@@ -240,7 +246,7 @@ class Draft:
         So one that is made now takes two, for the next time.
         """
         has_packs = any(is_pack(entry.path) for entry in puts) or bool(self._named(PACKS_NAME))
-        return sum(1 if self._named(name) else 2 for name in (_OWN if has_packs else (INDEX_NAME,)))
+        return sum(1 if self._named(name) else 2 for name in ((INDEX_NAME, PACKS_NAME) if has_packs else (INDEX_NAME,)))
 
     # Sending
 
@@ -348,8 +354,11 @@ class Draft:
 
     # The commit
 
-    def write_index(self, index: Index) -> bool:
-        """Send ``.one_root``, and then remove the older one and every file that the new one replaces."""
+    def write_index(self, index: Index, facts: Facts | None) -> bool:
+        """Send the tables and ``.one_root``, and then remove the older ones and every file that the new one replaces.
+
+        Without facts there are no tables, and those of an earlier index go.
+        """
         planned = self._look_again(index)
         packs = {
             file.download_url: (path, file.entry(path).md5 or "", file.size)
@@ -360,17 +369,32 @@ class Draft:
         }
         entries, rows = split(index, packs)
         packed = self._write(PACKS_NAME, lambda path: _write_rows(path, rows)) if rows else None
+        tables = self._write_tables(index, facts) if facts is not None else []
         root, changed = self._write(INDEX_NAME, lambda path: _write_root(path, Index(entries)))
-        own = {root.id, *([packed[0].id] if packed else [])}
+        beside = [packed, *tables] if packed else tables
+        own = {root.id, *(file.id for file, _ in beside)}
         if changed:
             self._refuse_another(planned | own)
         try:
             self._clean_up(index, own, planned)
         except (Unreachable, RateLimited) as error:  # the commit is made, and the next upload removes it
             log.warning("what the new index replaces is not all removed: %s", error.message)
-        return changed or bool(packed and packed[1])
+        return changed or any(is_new for _, is_new in beside)
 
-    def _write(self, name: str, write: Callable[[Path], None]) -> tuple[File, bool]:
+    def _write_tables(self, index: Index, facts: Facts) -> list[tuple[File, bool]]:
+        """Bring the tables up to date, where the article has room for them: readers of figshare do without."""
+        if self._counts()[0] + _ROOM_FOR_TABLES > self._limit:
+            log.info("article %s has no room for the tables of ONE-api", self._reader.first.number)
+            return []
+        with tempfile.TemporaryDirectory(prefix="onelight-") as name:
+            folder = Path(name)
+            for file in sorted((file for table in _TABLES for file in _whole(self._named(table))), key=lambda f: f.id):
+                with self._reader.fetch(file) as stream, (folder / file.name).open("wb") as writer:
+                    shutil.copyfileobj(stream, writer)
+            renew_tables(index, folder, facts)
+            return [self._write(table, partial(shutil.copyfile, folder / table)) for table in _TABLES]
+
+    def _write(self, name: str, write: Callable[[Path], object]) -> tuple[File, bool]:
         """Bring one of the files that say what there is up to date; return it, and whether it had to be sent."""
         known = self._named(name)
         newest = max((file.id for file in known if file.whole), default=0)

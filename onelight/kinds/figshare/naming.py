@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 
 from onelight.alf import check_safe, printable, split_path
 from onelight.errors import AlfError, ConfigError, UnsafeData
-from onelight.index import INDEX_NAME
+from onelight.index import DATASETS_NAME, INDEX_NAME, SESSIONS_NAME
 from onelight.kinds.figshare.article import File
 from onelight.pack import PACKS_NAME
 
 FLAT, FOLDERS = "flat", "folders"
 LAYOUTS = (FLAT, FOLDERS)
 #: Files that say what there is, and are no datasets.
-_OWN = frozenset({INDEX_NAME, PACKS_NAME})
+_OWN = frozenset({INDEX_NAME, PACKS_NAME, DATASETS_NAME, SESSIONS_NAME})
 
 
 def layout_of(text: str) -> str:

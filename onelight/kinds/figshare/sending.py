@@ -33,7 +33,7 @@ from onelight.errors import (
 from onelight.index import Entry
 from onelight.kinds.figshare.api import as_documented, is_conflict
 from onelight.kinds.figshare.article import Article, File
-from onelight.kinds.figshare.local import LocalFile
+from onelight.kinds.localfile import LocalFile
 from onelight.pack import Pack
 from onelight.route import check_url, redact
 
