@@ -62,6 +62,11 @@ def typed(command: str, folder: Path, box: Sandbox) -> str:
     return plain(done.stdout, box, folder)
 
 
+def bytes_in_all(text: str) -> str:
+    """Leave out how large an article is: the tables in it are some bytes larger or smaller, by the version of pyarrow."""
+    return re.sub(r"(files, )[0-9.]+ kB", r"\1… kB", text)
+
+
 def test_the_way_from_a_folder_to_a_doi_is_as_the_document_says(tmp_path: Path) -> None:
     root = tmp_path / "dataroot"
     for path in write_dataset(root, optional=False, scale=0.001):
@@ -96,5 +101,5 @@ def test_the_way_from_a_folder_to_a_doi_is_as_the_document_says(tmp_path: Path) 
     if os.environ.get("WRITE_DOCS"):
         DOCUMENT.write_text(written, encoding="utf-8")
     for said, came in found:
-        assert came == said
+        assert bytes_in_all(came) == bytes_in_all(said)
     assert len(found) > 8
