@@ -39,6 +39,8 @@ from onelight.errors import ConfigError, RepositoryNotFound
 FIGSHARE_API = "https://api.figshare.com/v2"
 _TOKENS = {"figshare": "FIGSHARE_TOKEN"}
 _SECRET_KEYS = ("token", "password", "pwd")
+#: What stands in the names of secrets among the options of libraries.
+SECRET_WORD = re.compile(r"secret|password|passphrase|token|key|credential|connection_string|sas", re.IGNORECASE)
 _LAYOUT = "Subjects/{subject}/{date}/{number}/alf"
 _KEYS = {"local": "root_dir", "http": "base_url", "remote": "url", "figshare": "article_id"}
 #: A shorter one may be a word that stands in a message anyway.
@@ -439,7 +441,7 @@ class Config:
 
     def _close_to_others(self) -> None:
         """Take the file from other readers if it holds a secret; earlier tools created it for all to read."""
-        holds_secret = any(row.get(key) for row in self.data["repositories"] for key in _SECRET_KEYS)
+        holds_secret = any(row.get(key) for row in self.data["repositories"] for key in (*_SECRET_KEYS, "options"))
         if os.name == "posix" and holds_secret:
             with contextlib.suppress(PermissionError):  # somebody else's file: theirs to close
                 mode = stat.S_IMODE(self.path.stat().st_mode)
@@ -615,9 +617,10 @@ def check_name(name: str, path: Path | None = None) -> None:
 
 def _without_secrets(text: str) -> str:
     """Empty the tokens and passwords in the text of a configuration file, those in its comments, too."""
-    pattern = re.compile(rf'("(?:{"|".join(_SECRET_KEYS)})"\s*:\s*)"((?:[^"\\\n]|\\.)+)"')
-    values = {found[2] for found in pattern.finditer(text)}
-    text = pattern.sub(r'\1""', text)
+    pattern = re.compile(r'("(\w+)"\s*:\s*)"((?:[^"\\\n]|\\.)+)"')
+    # "key" alone is the name of a file, or of a user.
+    values = {found[3] for found in pattern.finditer(text) if SECRET_WORD.search(found[2]) and found[2] != "key"}
+    text = pattern.sub(lambda found: f'{found[1]}""' if found[3] in values else found[0], text)
     for value in values:
         if len(value) >= _SHORTEST_HIDDEN:  # a shorter one may be a part of something else
             text = text.replace(value, "")

@@ -598,6 +598,36 @@ def test_a_status_becomes_the_error_that_it_means(server: WebServer, number: int
 
 
 @pytest.mark.parametrize(
+    ("number", "page", "hint"),
+    [
+        (400, b"<html><head><title>400 No required SSL certificate was sent</title>", "--certificate FILE"),
+        (407, b"who are you?", "http_proxy"),
+    ],
+)
+def test_whoever_wants_more_than_a_password_says_so(server: WebServer, number: int, page: bytes, hint: str) -> None:
+    server.faults["/hello"] = [lambda exchange: exchange.answer(number, page)]
+    with Client(limits=Limits(attempts=1)) as client, pytest.raises(AccessDenied) as caught:
+        client.request("GET", f"{server.url}/hello")
+    assert hint in caught.value.hint
+
+
+def test_an_answer_that_was_asked_for_is_no_error(server: WebServer) -> None:
+    server.faults["/hello"] = [status(409)]
+    with Client(limits=Limits(attempts=1)) as client:
+        assert client.request("MKCOL", f"{server.url}/hello", answers={409}).status == 409
+        with pytest.raises(Unreachable):
+            client.request("MKCOL", f"{server.url}/hello")
+
+
+def test_an_answer_may_be_no_longer_than_is_said(server: WebServer) -> None:
+    server.files["/hello"] = bytes(5000)
+    with Client(limits=Limits(attempts=1)) as client:
+        assert len(client.request("GET", f"{server.url}/hello", limit=5000).body) == 5000
+        with pytest.raises(UnsafeData):
+            client.request("GET", f"{server.url}/hello", limit=4999)
+
+
+@pytest.mark.parametrize(
     ("body", "said"),
     [
         (

@@ -440,6 +440,16 @@ class TestSecrets:
         assert SECRET in (config_dir / "config.json").read_text()
         assert (config_dir / "config.json.bak").read_text() == text.replace(SECRET, "")
 
+    def test_nor_has_it_those_among_the_options_of_a_library(self, config_dir: Path) -> None:
+        options = f'{{"key": "AKIA", "secret": "{SECRET}", "client_kwargs": {{"aws_session_token": "{SECRET}2"}}}}'
+        row = f'{{"name": "s", "type": "remote", "url": "s3://b", "options": {options}}}'
+        write(config_dir, f'{{"repositories": [{row}]}}  # mine')
+        Config.load().add(Settings("x", "local", {"root_dir": "/x"}))
+        kept = (config_dir / "config.json.bak").read_text()
+        assert SECRET not in kept
+        assert "AKIA" in kept
+        assert stat.S_IMODE((config_dir / "config.json").stat().st_mode) & 0o077 == 0
+
     def test_a_secret_that_a_server_repeats_is_not_shown(self) -> None:
         password = "correct horse"
         assert Settings("h", "http", {"login": "me", "password": password}).secret == password

@@ -63,7 +63,7 @@ def typed(command: str, folder: Path, box: Sandbox) -> str:
 
 
 def bytes_in_all(text: str) -> str:
-    """Leave out how large an article is: the tables in it are some bytes larger or smaller, by the version of pyarrow."""
+    """Leave out how large an article is: its tables have some bytes more or less in another version of pyarrow."""
     return re.sub(r"(files, )[0-9.]+ kB", r"\1… kB", text)
 
 

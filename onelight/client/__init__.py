@@ -252,6 +252,19 @@ class Client:
         if feed.error is not None:
             raise feed.error
 
+    def check_online(self) -> None:
+        """Refuse where the network is not to be used: also for what does not go through this client.
+
+        Raises
+        ------
+        Unreachable
+            If it is not.
+        """
+        if self._offline:
+            raise Offline(
+                "the network is not to be used", hint="Leave out --offline, or unset ONELIGHT_OFFLINE, to fetch this"
+            )
+
     def poke(self) -> None:
         """Let :meth:`gather` go on that had nothing to ask for; from any thread."""
         self._running_engine().poke()
@@ -511,10 +524,7 @@ class Client:
         """Return the engine of this process; a forked child must not use its parent's connections."""
         from onelight.client.engine import Engine
 
-        if self._offline:
-            raise Offline(
-                "the network is not to be used", hint="Leave out --offline, or unset ONELIGHT_OFFLINE, to fetch this"
-            )
+        self.check_online()
         with self._lock:
             if self._engine is None or self._engine.pid != os.getpid() or not self._engine.is_alive():
                 self._engine = Engine(self._connections)

@@ -48,7 +48,7 @@ from onelight.index import Entry
 from onelight.kinds.fsconnect import Connections, code_of, connect, translated
 from onelight.kinds.place import Place
 from onelight.kinds.tree import Held, NoMove, Taken, Tree, part_beside
-from onelight.kinds.walking import _leads_on
+from onelight.kinds.walking import leads_on
 from onelight.route import path_url
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class FsTree(Tree):
                 for files, folders in pool.map(self._listed, level):
                     yield from files
                     count += len(files)
-                    below += [folder for folder in folders if _leads_on(folder)]
+                    below += [folder for folder in folders if leads_on(folder)]
                     if count + len(below) > MAX_FILES:
                         raise UnsafeData(
                             f"{self._place.shown} holds more than {MAX_FILES:,} files",
@@ -219,7 +219,7 @@ class FsTree(Tree):
         return self._open_once(path)
 
     def _open_once(self, path: str) -> FsFile:
-        self._check_online()
+        self._client.check_online()
         shown = self._shown(path)
         with translated(shown):
             fs = self._connections.take()
@@ -501,7 +501,7 @@ class FsTree(Tree):
         """Do something with a connection, again where that may help."""
 
         def once() -> T:
-            self._check_online()
+            self._client.check_online()
             with self._connections.lease(self._shown(path)) as fs:
                 return act(fs)
 
@@ -520,9 +520,6 @@ class FsTree(Tree):
                 self._client.pause(error, attempt)
                 attempt += 1
 
-    def _check_online(self) -> None:
-        self._client.poke()  # raises where the network is not to be used
-
     def _full(self, path: str) -> str:
         """Return a path as fsspec has it."""
         if not path:
@@ -539,7 +536,7 @@ class FsTree(Tree):
         if whole:
             below = name.removeprefix(full.rstrip("/") + "/")
             # An empty object stands for a folder in some tools; what is no session is nobody's business.
-            if name == below or name.endswith("/") or not _leads_on(f"{folder}/{below}".rpartition("/")[0]):
+            if name == below or name.endswith("/") or not leads_on(f"{folder}/{below}".rpartition("/")[0]):
                 return None
         else:
             below = _last(info)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from onelight.alf import check_safe
+from onelight.config import SECRET_WORD
 from onelight.errors import ConfigError, UnsafeData
 from onelight.route import is_loopback
 
@@ -32,7 +33,6 @@ _INSTEAD = {
     "https": 'Use {"type": "http", "base_url": …} for a web server',
     "webdav": 'Use {"type": "http", "base_url": …}: what can be written by WebDAV is',
 }
-_SECRET = re.compile(r"secret|password|passphrase|token|key|credential|connection_string|sas", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def secrets_of(options: Any, *, named: bool = False) -> list[str]:
         return [
             secret
             for key, value in options.items()
-            for secret in secrets_of(value, named=named or bool(_SECRET.search(str(key))))
+            for secret in secrets_of(value, named=named or bool(SECRET_WORD.search(str(key))))
         ]
     if isinstance(options, list):
         return [secret for value in options for secret in secrets_of(value, named=named)]

@@ -117,7 +117,7 @@ class Lists:
             for folder in level:
                 for item in folder.items:
                     path = f"{folder.path}/{item.name}" if folder.path else item.name
-                    if item.is_folder and not _leads_on(path):
+                    if item.is_folder and not leads_on(path):
                         continue
                     yield path, item
                     if item.is_folder:
@@ -217,12 +217,12 @@ class Lists:
                 attempt += 1
 
 
-def _leads_on(path: str) -> bool:
+def leads_on(path: str) -> bool:
     """Tell whether a session may lie below a folder, so that not all of a server is looked through.
 
     Examples
     --------
-    >>> _leads_on("lab"), _leads_on("lab/Subjects/Cori"), _leads_on("lab/photos"), _leads_on("lab/Subjects/Cori/notes")
+    >>> leads_on("lab"), leads_on("lab/Subjects/Cori"), leads_on("lab/photos"), leads_on("lab/Subjects/Cori/notes")
     (True, True, False, False)
     """
     parts = path.split("/")
