@@ -219,6 +219,8 @@ def connect(place: Place, limits: Limits) -> Any:
     for key, value in place.arguments.items():
         both = isinstance(value, dict) and isinstance(arguments.get(key), dict)
         arguments[key] = {**arguments[key], **value} if both else value
+    if place.protocol == "s3" and "profile" not in arguments:
+        arguments.setdefault("session", _aws_session())
     make = (
         _sftp() if place.protocol in ("sftp", "ssh") else import_module("fsspec").get_filesystem_class(place.protocol)
     )
@@ -250,6 +252,12 @@ def _defaults(protocol: str, limits: Limits) -> dict[str, Any]:
     if protocol == "smb":
         return {"timeout": limits.connect, "share_access": "rwd", "register_session_retries": 0}
     return {"timeout": limits.connect, "banner_timeout": limits.connect, "auth_timeout": limits.idle}
+
+
+@functools.cache
+def _aws_session() -> Any:
+    """Return what all S3 connections of this process share: it reads the descriptions of AWS for a third of a second."""
+    return import_module("aiobotocore.session").get_session()
 
 
 @functools.cache

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,3 +57,27 @@ def client() -> Iterator[Client]:
 @pytest.fixture
 def owner(box: Recorded) -> Owner:
     return Owner(box)
+
+
+#: Modules whose tests run on one of the servers (or of the kinds of list) each, in turn; the whole of them takes ten
+#: minutes: ONELIGHT_EVERY_SERVER=1 python -m pytest tests/kinds
+_IN_TURN = ("test_dav.py", "test_dav_faults.py", "test_http_hostile.py")
+_SERVERS = frozenset({"nginx", "apache", "wsgidav", "rclone", "pages", "dav"})
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out all but one variant of each such test; which one, its name decides."""
+    if os.environ.get("ONELIGHT_EVERY_SERVER"):
+        return
+    variants: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        name, _, words = item.name.partition("[")
+        said = words.rstrip("]").split("-")
+        if item.path.name in _IN_TURN and isinstance(item.parent, pytest.Module) and _SERVERS & set(said):
+            others = "-".join(word for word in said if word not in _SERVERS)
+            variants.setdefault(f"{item.path.name} {name} {others}", []).append(item)
+    gone = set()
+    for key, group in variants.items():
+        gone.update(set(group) - {group[zlib.crc32(key.encode()) % len(group)]})
+    items[:] = [item for item in items if item not in gone]
+    config.hook.pytest_deselected(items=list(gone))
