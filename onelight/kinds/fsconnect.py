@@ -256,7 +256,7 @@ def _defaults(protocol: str, limits: Limits) -> dict[str, Any]:
 
 @functools.cache
 def _aws_session() -> Any:
-    """Return what all S3 connections of this process share: it reads the descriptions of AWS for a third of a second."""
+    """Return what all S3 connections of this process share: to read its descriptions takes a third of a second."""
     return import_module("aiobotocore.session").get_session()
 
 
