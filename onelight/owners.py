@@ -41,6 +41,11 @@ def is_alive(name: str) -> bool | None:
     return True
 
 
+def is_mine(name: str) -> bool:
+    """Tell whether a name is one of this process."""
+    return name.rpartition("-")[0] == f"{_machine()}-{os.getpid()}"
+
+
 @functools.cache
 def _machine() -> str:
     """Return a short name of what process numbers belong to: this host, and on Linux this namespace of processes."""

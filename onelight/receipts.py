@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 #: The name of the file in the folder of the configuration.
 RECEIPTS_NAME = "receipts.sqlite"
-_APPLICATION, _VERSION = 0x314F5250, 1
+_APPLICATION, _VERSION = 0x314F5250, 2
 _TABLE = """
 create table if not exists receipts (
     store text not null, path text not null, place text not null, size int, version text not null, md5 text not null,
-    owner text not null, primary key (store, path, place)
+    owner text not null, base text not null, primary key (store, path, place)
 ) without rowid
 """
 
@@ -47,6 +47,8 @@ class Receipt(NamedTuple):
         Of the content; empty while it is being sent.
     owner : str
         The process that sends or sent it (:mod:`onelight.owners`).
+    base : str
+        The version of the file that it is to replace; with another one there by now, it is out of date.
     """
 
     path: str
@@ -55,6 +57,7 @@ class Receipt(NamedTuple):
     version: str
     md5: str
     owner: str
+    base: str = ""
 
 
 class Receipts:
@@ -77,18 +80,30 @@ class Receipts:
 
     def all(self) -> list[Receipt]:
         """Return every receipt of this store."""
-        question = "select path, place, size, version, md5, owner from receipts where store = ? order by path, place"
+        question = (
+            "select path, place, size, version, md5, owner, base from receipts where store = ? order by path, place"
+        )
         return [Receipt(*row) for row in self._do(question, (self._store,))]
 
     def begin(self, path: str, place: str) -> None:
         """Take down that a file is about to be sent under this name."""
         self._put(Receipt(path, place, None, "", "", self._owner))
 
-    def add(self, path: str, place: str, size: int | None, version: str, md5: str, *, instead_of: str = "") -> None:
+    def add(
+        self,
+        path: str,
+        place: str,
+        size: int | None,
+        version: str,
+        md5: str,
+        *,
+        instead_of: str = "",
+        base: str = "",
+    ) -> None:
         """Take down what lies under a name now; the name that it had before has nothing any more."""
         if instead_of:
             self.forget(path, instead_of)
-        self._put(Receipt(path, place, size, version, md5, self._owner))
+        self._put(Receipt(path, place, size, version, md5, self._owner, base))
 
     def forget(self, path: str, place: str) -> None:
         """Take down that nothing lies under this name any more."""
@@ -102,9 +117,9 @@ class Receipts:
             self._db = None
 
     def _put(self, receipt: Receipt) -> None:
-        self._do("insert or replace into receipts values (?, ?, ?, ?, ?, ?, ?)", (self._store, *receipt))
+        self._do("insert or replace into receipts values (?, ?, ?, ?, ?, ?, ?, ?)", (self._store, *receipt))
 
-    def _do(self, statement: str, values: tuple[object, ...]) -> list[tuple[str, str, int | None, str, str, str]]:
+    def _do(self, statement: str, values: tuple[object, ...]) -> list[tuple[str, str, int | None, str, str, str, str]]:
         import sqlite3  # takes some milliseconds, and most repositories are only read
 
         with self._lock:

@@ -223,6 +223,14 @@ class WritableRepository(Repository):
     def delete(self, entry: Entry) -> None:
         """Remove one file; one that is not there is no error."""
 
+    def discard(self, entry: Entry) -> None:
+        """Remove what :meth:`put` has just stored and returned, and nothing that it was to replace."""
+        self.delete(entry)
+
+    def settled(self, index: Index) -> Index:
+        """Return an index, once it was written, with the addresses that its files have since."""
+        return index
+
     def leftovers(self, continued: Sequence[Entry] = ()) -> list[Leftover]:  # noqa: ARG002 - the kinds decide
         """Return what broken runs have left, but not what sending these would go on with."""
         return []

@@ -57,7 +57,7 @@ def repo(name: str | None, as_json: bool) -> None:
 @click.command("add-repo", short_help="Add a repository to the configuration.")
 @click.argument("name")
 @click.option("--figshare", metavar="URL|DOI|ID", help="An article of figshare.")
-@click.option("--http", metavar="URL", help="A folder on a web server that holds .one_root.")
+@click.option("--http", metavar="URL", help="A folder on a web server; with WebDAV it can be written to as well.")
 @click.option("--local", metavar="DIR", help="A local folder.")
 @click.option("--remote", metavar="URL", help="A folder of a store, such as s3://bucket/folder or sftp://host/folder.")
 @click.option(

@@ -32,6 +32,7 @@ from onelight.errors import (
     RateLimited,
     ReadOnlyRepository,
     RepositoryError,
+    SizeMismatch,
     TransferError,
     Unreachable,
 )
@@ -295,12 +296,13 @@ class DavTree(Tree):
             self._compare(target, old)
         headers = {"Destination": self.url(target), "Overwrite": "F" if old is None else "T"}
         etag = _etag(old)
+        was_refused = False
         if etag and self._has_if:
             headers["If"] = f"<{self.url(target)}> ([{etag}])"
         for attempt in range(1, self._client.limits.attempts + 1):
             try:
                 answer = self._ask(
-                    "MOVE", self.url(path), headers, None, repeat=False, answers={403, 404, 405, 409, 412, 501}
+                    "MOVE", self.url(path), headers, None, repeat=False, answers={403, 404, 405, 409, 412, 501, 502}
                 )
             except (Unreachable, RateLimited) as error:
                 if self._client.gives_up(error, attempt):
@@ -312,6 +314,15 @@ class DavTree(Tree):
                 continue
             if answer.status < 300:
                 return
+            if answer.status == 502:
+                bad = Unreachable(f"{path} could not be renamed: the server answered 502", hint="Try again later")
+                if self._client.gives_up(bad, attempt):
+                    raise bad
+                # Apache behind a proxy that speaks TLS for it knows itself by another scheme (RFC 4918, 10.3).
+                was_refused = not was_refused
+                headers["Destination"] = urlsplit(self.url(target)).path if was_refused else self.url(target)
+                self._client.pause(bad, attempt)
+                continue
             if self.find(path) is None:  # for which rclone has 403
                 raise NotFound(f"{path} is not there any more", hint="The same command sends it again")
             if answer.status == 412 and "If" in headers:
@@ -349,11 +360,35 @@ class DavTree(Tree):
             made = False  # perhaps: whoever has not said who he is after a while, is nobody
         if made:
             self._ask("PUT", f"{url}{token}", _OCTETS, b"")
-        there = sorted(path.rpartition("/")[2] for path in self.look(mark))
+        there = self._tokens(mark)
         if made and there != [token]:  # this process slept, and somebody did not wait any longer
             self.remove(f"{mark}/{token}")
             return next((name for name in there if name != token), None)
         return there[0] if there else None
+
+    def holder(self, mark: str) -> str | None:
+        """Look into the folder."""
+        there = self._tokens(mark)
+        return there[0] if there else None
+
+    def _tokens(self, mark: str) -> list[str]:
+        return sorted(path.rpartition("/")[2] for path in self.look(mark))
+
+    def release(self, mark: str, token: str) -> None:
+        """Remove the file with the token, and the folder if nothing else is in it."""
+        if token:
+            self.remove(f"{mark}/{token}")
+        attempt, answers = 1, {400, 403, 404, 405, 409, 410}
+        while not self._tokens(mark):  # asked each time: after a lost answer it may be the next one's
+            try:
+                self._ask("DELETE", f"{self.url(mark)}/", {}, None, repeat=False, answers=answers)
+            except (Unreachable, RateLimited) as error:
+                if self._client.gives_up(error, attempt):
+                    raise
+                self._client.pause(error, attempt)
+                attempt += 1
+            else:
+                return
 
     # Nextcloud
 
@@ -393,9 +428,13 @@ class DavTree(Tree):
                     return
 
         count = -(-local.size // size)
-        with threads.pool(_CHUNKS_AT_A_TIME, "onelight-chunk") as pool:
-            list(pool.map(send, range(1, count + 1)))
-        local.check()
+        try:
+            with threads.pool(_CHUNKS_AT_A_TIME, "onelight-chunk") as pool:
+                list(pool.map(send, range(1, count + 1)))
+            local.check()
+        except (ChecksumMismatch, SizeMismatch):  # another file's pieces must not be gone on with
+            self._ask("DELETE", upload, {}, None, answers={404, 410})
+            raise
         self._assemble(upload, whole, headers | {"OC-Checksum": f"MD5:{entry.md5}"}, local.size)
         self.move(whole, path, None)
 

@@ -47,7 +47,7 @@ from onelight.errors import (
 from onelight.index import Entry
 from onelight.kinds.fsconnect import Connections, code_of, connect, translated
 from onelight.kinds.place import Place
-from onelight.kinds.tree import Held, NoMove, Taken, Tree, part_beside
+from onelight.kinds.tree import Held, NoMove, Taken, Tree, is_part, part_beside
 from onelight.kinds.walking import leads_on
 from onelight.route import path_url
 
@@ -57,7 +57,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_DEPTH = 12
-MAX_FILES = 500_000
+# As many as an index holds with ease, and ten times that: this store is the user's own.
+MAX_FILES = 20_000_000
 _AT_A_TIME = 4
 # Bytes; more is no index.
 _MAX_READ = 2 << 30
@@ -319,6 +320,12 @@ class FsTree(Tree):
                 self.make(path.rpartition("/")[0])
                 held = self._do(path, store)
         if held.md5 is not None and held.md5 != entry.md5:
+            if self._do(path, lambda fs: _is_plain(fs, full)):
+                if is_part(path):
+                    self.remove(path)
+                raise ChecksumMismatch(
+                    f"{self._shown(path)} arrived with another md5", hint="The same command sends it again"
+                )
             self._etags_are_md5 = False  # 32 digits, and no md5: the store encrypts what it holds
             return False
         return held.md5 is not None
@@ -462,6 +469,8 @@ class FsTree(Tree):
         return self._do(mark, lambda fs: self._claim_folder(fs, self._full(mark), token))
 
     def _claim_object(self, fs: Any, full: str, token: str) -> str | None:
+        if _or_none(lambda: fs.info(full)) is not None:  # for stores that do not know the condition
+            return self._holder(fs, full)
         try:
             # Said of AWS, Google and Azure alone; a store that does not know it may refuse, or do it all the same.
             fs.pipe_file(full, token.encode(), mode="create")
@@ -472,8 +481,7 @@ class FsTree(Tree):
                 raise
             if _or_none(lambda: fs.info(full)) is None:
                 _put(fs, full, token.encode())
-        content = _or_none(lambda: fs.cat_file(full))
-        return content.decode("ascii", "replace") if content else None
+        return self._holder(fs, full)
 
     def _claim_folder(self, fs: Any, full: str, token: str) -> str | None:
         made = True
@@ -490,6 +498,30 @@ class FsTree(Tree):
             fs.rm_file(f"{full}/{token}")
             return next((name for name in there if name != token), None)
         return there[0] if there else None
+
+    def holder(self, mark: str) -> str | None:
+        """Read the mark, or look into it."""
+        return self._do(mark, lambda fs: self._holder(fs, self._full(mark)))
+
+    def _holder(self, fs: Any, full: str) -> str | None:
+        if self._is_objects:
+            content = _or_none(lambda: fs.cat_file(full))
+            return content.decode("ascii", "replace") if content else None
+        names = sorted(_last(info) for info in _or_none(lambda: fs.ls(full, detail=True)) or ())
+        return names[0] if names else None
+
+    def release(self, mark: str, token: str) -> None:
+        """Remove the object, or the file with the token and the folder if nothing else is in it."""
+        self._client.check_online()
+        with self._connections.lease(self._shown(mark)) as fs:
+            full = self._full(mark)
+            if not self._is_objects and token:
+                _or_none(lambda: fs.rm_file(f"{full}/{token}"))
+            now = self._holder(fs, full)
+            if self._is_objects and now == (token or None):
+                _or_none(lambda: fs.rm_file(full))
+            elif not self._is_objects and now is None:
+                _or_none(lambda: fs.rmdir(full))
 
     def room(self) -> int | None:
         """Return None: no store of these says."""

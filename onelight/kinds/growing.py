@@ -49,6 +49,8 @@ MARK_DEAD_AFTER = 900.0
 NAMELESS_DEAD_AFTER = 10.0
 #: Seconds to wait for somebody else's commit.
 PATIENCE = 60.0
+#: Tokens of the marks that this process holds now.
+_HELD: set[str] = set()
 _AT_A_TIME = 8
 _FOLDERS_KEPT = 64
 
@@ -88,6 +90,8 @@ class Growing:
         self._md5s: dict[str, str] = {}  # of what lies under its own name
         self._waiting: dict[str, _Waiting] = {}
         self._begun: list[Receipt] = []
+        self._others: set[str] = set()
+        self._had_mark = False
         self._compared: set[str] = set()
         self._committed = Index()
         self._seen = b""  # the md5 of the index that was there, empty for none
@@ -102,7 +106,8 @@ class Growing:
         """List the store, and say of each file what is known of it."""
         with self._lock:
             self._list()
-            return Index(sorted(self._entries(), key=lambda entry: entry.path), self._committed.remarks)
+            entries = sorted(self._entries(), key=lambda entry: entry.path)
+            return Index.build(entries, self._committed.remarks, facts={"seen": self._seen.hex()})
 
     def committed(self) -> Index:
         """Return what the index in the store says, as :meth:`stored` has seen it."""
@@ -121,6 +126,7 @@ class Growing:
 
     def _list(self) -> None:
         tree = self._tree
+        self._had_mark = self._await_mark()
         with ExitStack() as opened:
             # The index first: what somebody else commits while the rest is looked at is then noticed at our commit.
             root, tables = (_opened(opened, tree.read(name)) for name in (INDEX_NAME, DATASETS_NAME))
@@ -131,12 +137,23 @@ class Growing:
         self._parts = {path: one for path, one in held.items() if is_part(path)}
         self._held = {path: one for path, one in held.items() if not is_part(path) and is_data(path)}
         receipts = self._receipts.all()
+        # What another process of this computer is about to commit is its own business.
+        self._others = {
+            receipt.place
+            for receipt in receipts
+            if receipt.place != receipt.path and owners.is_alive(receipt.owner) and not owners.is_mine(receipt.owner)
+        }
+        receipts = [receipt for receipt in receipts if receipt.place not in self._others]
         self._begun = [receipt for receipt in receipts if not receipt.md5]
         placed = {receipt.path: receipt for receipt in receipts if receipt.md5 and receipt.place == receipt.path}
         self._waiting = {
             receipt.path: _Waiting(receipt.place, held[receipt.place], receipt.md5)
             for receipt in receipts
-            if receipt.md5 and receipt.place != receipt.path and _is_same(held.get(receipt.place), receipt)
+            if receipt.md5
+            and receipt.place != receipt.path
+            and _is_same(held.get(receipt.place), receipt)
+            # What it was to replace has been replaced by somebody else: it is out of date.
+            and receipt.base == _version(held.get(receipt.path))
         }
         self._md5s = {}
         for path, one in self._held.items():
@@ -147,6 +164,9 @@ class Growing:
                 self._md5s[path] = one.md5
             elif receipt is not None and _is_same(one, receipt):
                 self._md5s[path] = receipt.md5
+            # A commit that was broken off may have renamed files that are older than the tables are.
+            elif self._had_mark:
+                continue
             elif stated is not None and stated.md5 and stated.size == one.size and _is_older(one.moment, written):
                 self._md5s[path] = stated.md5
 
@@ -163,11 +183,9 @@ class Growing:
                 yield entry
 
     def _is_own(self, entry: Entry) -> bool:
-        """Tell whether the address of an entry is that of its path below this store."""
-        waiting = self._waiting.get(entry.path)
-        return entry.url in ("", self._tree.url(entry.path)) or (
-            waiting is not None and entry.url == self._tree.url(waiting.place)
-        )
+        """Tell whether the address of an entry is that of its path below this store, or of where it waits or waited."""
+        top = self._tree.url("")
+        return entry.url in ("", self._tree.url(entry.path)) or (entry.url.startswith(top) and is_part(entry.url))
 
     def room(self, puts: Sequence[Entry] = ()) -> Room:
         """Ask the store for its quota."""
@@ -182,7 +200,9 @@ class Growing:
 
     # Sending
 
-    def send(self, entry: Entry, path: Path | Pack, progress: Callable[[int], None]) -> Callable[[], Entry]:
+    def send(
+        self, entry: Entry, path: Path | Pack, progress: Callable[[int], None], *, again: bool = True
+    ) -> Callable[[], Entry]:
         """Send a file, unless it is there; what is returned looks at it in the store."""
         check_safe(entry.path)
         if not isinstance(path, Path):
@@ -190,8 +210,10 @@ class Growing:
         known = self._known(entry)
         if known is not None:
             return lambda: known
+        self._compared.discard(entry.path)
+        self._drop_waiting(entry.path)
         old = self._list_once().get(entry.path)
-        must_wait = old is not None and self._committed.get(entry.path) is not None
+        must_wait = old is not None  # readers may see it, or come to
         folder = entry.path.rpartition("/")[0]
         self._tree.make(folder)
         if self._renames is False:
@@ -206,10 +228,18 @@ class Growing:
                 place = entry.path
                 self._tree.move(part, place, old)
                 self._renames = True
-        except NoMove:
+        except NoMove as error:
+            if self._renames:  # it did before
+                raise RepositoryError(f"{entry.path} was not sent: {error.message}", hint="Try again") from error
             return self._without_moves(entry, path, progress, old, part)
-        except NotFound:  # somebody tidied it away: the name is not used again
-            return self.send(entry, path, progress)
+        except NotFound as error:
+            self._receipts.forget(entry.path, part)
+            if again:  # somebody tidied it away
+                return self.send(entry, path, progress, again=False)
+            raise Unreachable(
+                f"{entry.path} was sent, and is not there under its temporary name any more",
+                hint="The same command sends it again. Does somebody tidy up there?",
+            ) from error
         except Taken:
             return self._met(entry, part)
         with self._lock:
@@ -245,12 +275,16 @@ class Growing:
             self._note(entry.path, entry.path, old, md5)
         if md5 != entry.md5:
             return None
-        if waiting is not None:  # what was to replace it is not wanted any more
-            self._tree.remove(waiting.place)
-            self._receipts.forget(entry.path, waiting.place)
-            with self._lock:
-                self._waiting.pop(entry.path, None)
+        self._drop_waiting(entry.path)
         return replace(entry, url=self._tree.url(entry.path))
+
+    def _drop_waiting(self, path: str) -> None:
+        """Remove what was to replace a file, and is not wanted any more."""
+        with self._lock:
+            waiting = self._waiting.pop(path, None)
+        if waiting is not None:
+            self._tree.remove(waiting.place)
+            self._receipts.forget(path, waiting.place)
 
     def _proven(self, part: str, path: str) -> str:
         """Return the name under which a file waits, once it is known that it can be renamed when its time comes."""
@@ -308,12 +342,14 @@ class Growing:
             raise RepositoryError(
                 f"{entry.path} was sent, and the server does not show it", hint="The same command tries again"
             )
-        if now.size is not None and now.size != entry.size:
-            self._tree.remove(place)
-            self._receipts.forget(entry.path, part or place)
+        if now.size != entry.size and (now.size is not None or self._tree.md5(place) != entry.md5):
+            # Under its own name it might be somebody else's by now, but only if he has committed it.
+            if place == part or self._current() == self._seen:
+                self._tree.remove(place)
+                self._receipts.forget(entry.path, part or place)
             raise SizeMismatch(
-                f"{entry.path} has {entry.size or 0:,} bytes, and the server has {now.size:,} of it",
-                hint="It was removed there; the same command sends it again. Is a proxy in between?",
+                f"{entry.path} has {entry.size or 0:,} bytes, and the server has {now.size or 0:,} of it",
+                hint="The same command sends it again. Is a proxy in between?",
             )
         self._note(entry.path, place, now, str(entry.md5), instead_of=part if part != place else "")
         return Entry(entry.path, self._tree.url(place), entry.size, entry.md5)
@@ -334,7 +370,8 @@ class Growing:
     def _note(self, path: str, place: str, held: Held, md5: str, *, instead_of: str = "") -> None:
         """Remember what lies under a name now."""
         with self._lock:
-            self._receipts.add(path, place, held.size, held.version, md5, instead_of=instead_of)
+            base = _version(self._list_once().get(path)) if place != path else ""
+            self._receipts.add(path, place, held.size, held.version, md5, instead_of=instead_of, base=base)
             if place == path:
                 self._list_once()[path] = held
                 self._md5s[path] = md5
@@ -344,19 +381,37 @@ class Growing:
     # Removing
 
     def delete(self, entry: Entry) -> None:
-        """Remove a file; one that lies elsewhere is not ours."""
+        """Remove a file; one that lies elsewhere is not ours, nor is one that somebody has changed meanwhile."""
         check_safe(entry.path)
+        self._drop_waiting(entry.path)
         with self._lock:
-            held = self._list_once()
-            waiting = self._waiting.pop(entry.path, None)
-            was_there = held.pop(entry.path, None) is not None
+            old = self._list_once().pop(entry.path, None)
             self._md5s.pop(entry.path, None)
-        if was_there or self._is_own(entry):
-            self._tree.remove(entry.path)
+        if old is None:
+            return
+        now = self._tree.find(entry.path)
+        if now is not None and _version(now) != _version(old):
+            log.warning("%s stays in '%s': somebody has changed it meanwhile", entry.path, self._name)
+            return
+        self._tree.remove(entry.path)
         self._receipts.forget(entry.path, entry.path)
-        if waiting is not None:
-            self._tree.remove(waiting.place)
-            self._receipts.forget(entry.path, waiting.place)
+
+    def discard(self, entry: Entry) -> None:
+        """Remove what was just sent; what it was to replace stays."""
+        waiting = self._waiting.get(entry.path)
+        if waiting is not None and entry.url == self._tree.url(waiting.place):
+            self._drop_waiting(entry.path)
+        else:
+            self.delete(entry)
+
+    def settled(self, index: Index) -> Index:
+        """Return an index with the addresses of the places that its files have by now."""
+        if not any(is_part(entry.url) for entry in index):
+            return index
+        return Index(
+            replace(entry, url=self._tree.url(entry.path)) if is_part(entry.url) and self._is_own(entry) else entry
+            for entry in index
+        )
 
     def leftovers(self, continued: Sequence[Entry] = ()) -> list[Leftover]:
         """Return temporary files that wait for no commit, but those that the next upload removes by itself."""
@@ -367,10 +422,16 @@ class Growing:
         found = []
         for path in sorted(self._parts):
             receipt = mine.get(path)
-            if path in wanted or (receipt is not None and receipt.path in paths):
+            if path in wanted or path in self._others or (receipt is not None and receipt.path in paths):
                 continue
             shown = receipt.path if receipt is not None else path
-            found.append(Leftover(shown, "half sent by an upload that has ended, or that is under way elsewhere", path))
+            found.append(
+                Leftover(
+                    shown,
+                    "half sent by an upload that has ended, or by one that is under way on another computer",
+                    path,
+                )
+            )
         return found
 
     def clean(self, leftovers: Sequence[Leftover]) -> None:
@@ -394,17 +455,18 @@ class Growing:
             if not waiting and content == self._seen == self._current() and _is_told(index, self._committed):
                 self._tidy()
                 return False
-            with self._marked():
-                if self._current() != self._seen:
+            seen = bytes.fromhex(index.fact("seen")) if index.fact("seen") else self._seen
+            files = [*self._tables(index, {} if facts is None else facts, Path(name)), new]
+            with self._marked() as still_marked:
+                if self._current() != seen:
                     raise Taken(
                         f"somebody else has shared into '{self._name}' since this upload looked at it",
                         hint="Nothing of theirs or yours is lost. Run the command again: it adds what is missing",
                     )
-                files = [*self._tables(index, facts or {}, Path(name)), new]
-                self._place_all(files, waiting)
+                self._place_all(files, waiting, still_marked)
                 self._seen = content
         with self._lock:
-            self._committed = index
+            self._committed = self.settled(index)
         self._tidy()
         return True
 
@@ -434,8 +496,18 @@ class Growing:
                     shutil.copyfileobj(stream, writer)
         return [folder / name for name in renew_tables(index, folder, facts).changed]
 
-    def _place_all(self, files: Sequence[Path], waiting: Mapping[str, _Waiting]) -> None:
+    def _place_all(
+        self, files: Sequence[Path], waiting: Mapping[str, _Waiting], still_marked: Callable[[], None]
+    ) -> None:
         """Give everything its place: what waits, the tables, and the index last."""
+        folders = {one.place.rpartition("/")[0] for one in waiting.values()}
+        there = {path: held for folder in folders for path, held in self._tree.look(folder).items()}
+        gone = [path for path, one in waiting.items() if _version(there.get(one.place)) != _version(one.held)]
+        if gone:  # looked at before the first is renamed
+            raise Taken(
+                f"what was sent of {gone[0]} is not there any more: somebody has tidied up",
+                hint="Nothing was changed. Run the command again: it sends what is missing",
+            )
         parts = {file.name: self._put_aside(file) for file in files} if self._renames is not False else {}
         shown = self._tree.look("") if parts else {}
         for file in files:
@@ -448,8 +520,13 @@ class Growing:
             list(pool.map(self._place, waiting.items()))
         for path, one in waiting.items():
             now = self._look(path)
-            if now is not None:
-                self._note(path, path, now, one.md5, instead_of=one.place)
+            if now is None or now.size != one.held.size:
+                raise RepositoryError(
+                    f"{path} was renamed, and the server does not show it so",
+                    hint="Readers see the old index. Run the command again",
+                )
+            self._note(path, path, now, one.md5, instead_of=one.place)
+        still_marked()
         for file in files:
             self._place_file(file, parts.get(file.name), self._tree.find(file.name))
 
@@ -481,31 +558,61 @@ class Growing:
             self._waiting.pop(path, None)
             self._moved[path] = next(self._numbers)
 
-    @contextmanager
-    def _marked(self) -> Iterator[None]:
-        """Hold the mark, so that nobody else commits; one of a process that has died is taken away."""
-        token, waited = owners.owner(), 0.0
-        self._tree.make("")
-        while (holder := self._tree.claim(MARK, token)) != token:
+    def _await_mark(self) -> bool:
+        """Wait for the end of a commit that is under way; tell whether there is the mark of one that was broken off."""
+        for _ in range(int(PATIENCE)):
             age = self._tree.age(MARK)
             if age is None:
-                pass  # it has just gone
-            elif _is_dead(holder, age):
-                log.info("%s of '%s' was left by an upload that has ended; it is taken away", MARK, self._name)
-                self._tree.remove(MARK)
-                continue
-            if waited >= PATIENCE:
-                raise RepositoryError(
-                    f"somebody else is finishing an upload to '{self._name}' (since {age or 0:.0f} s)",
-                    hint="Every file was sent. Run the command again in a minute: it only finishes. If nobody is, it"
-                    f" does so after {MARK_DEAD_AFTER / 60:.0f} minutes all the same",
-                )
+                return False
+            if _is_dead(self._tree.holder(MARK), age):
+                return True
             self._wait(1.0)
-            waited += 1.0
+        return True
+
+    @contextmanager
+    def _marked(self) -> Iterator[Callable[[], None]]:
+        """Hold the mark, so that nobody else commits; one of a process that has died is taken away.
+
+        Gives what refuses to go on if somebody has taken this one away, because it took too long.
+        """
+        token = owners.owner()
+        self._tree.make("")
+        for _ in range(int(PATIENCE) + 1):
+            holder = self._tree.claim(MARK, token)
+            if holder == token:
+                break
+            age = self._tree.age(MARK)
+            if age is not None and _is_dead(holder, age):
+                if holder is not None and not self._had_mark:  # our lists do not know what it has renamed
+                    raise Taken(
+                        f"an upload to '{self._name}' has ended in the middle of its commit",
+                        hint="Run the command again: it looks at everything anew",
+                    )
+                log.info("%s of '%s' was left by an upload that has ended; it is taken away", MARK, self._name)
+                self._tree.release(MARK, holder or "")
+            self._wait(1.0)
+        else:
+            raise RepositoryError(
+                f"somebody else is finishing an upload to '{self._name}'",
+                hint="Every file was sent. Run the command again in a minute: it only finishes. If nobody is, it does"
+                f" after {MARK_DEAD_AFTER / 60:.0f} minutes all the same",
+            )
+        _HELD.add(token)
+
+        def still_marked() -> None:
+            if self._tree.holder(MARK) != token:
+                raise Taken(
+                    f"the commit to '{self._name}' took so long that somebody else began one", hint="Run it again"
+                )
+
         try:
-            yield
+            yield still_marked
         finally:
-            self._tree.remove(MARK)
+            _HELD.discard(token)
+            try:
+                self._tree.release(MARK, token)
+            except OneError as error:  # the commit is made or it is not, whatever becomes of this
+                log.warning("%s is left in '%s': %s", MARK, self._name, error.message)
 
     def _tidy(self) -> None:
         """Remove what processes of this computer have begun and do not go on with."""
@@ -544,10 +651,17 @@ def _is_older(moment: float | None, written: float | None) -> bool:
 
 
 def _is_dead(holder: str | None, age: float) -> bool:
+    """Tell whether nobody holds a mark any more: by its process, if that can be seen, else by its age."""
     if holder is None:
         return age > NAMELESS_DEAD_AFTER
-    alive = owners.is_alive(holder)
-    return not alive if alive is not None else age > MARK_DEAD_AFTER
+    if owners.is_mine(holder):
+        return holder not in _HELD
+    return owners.is_alive(holder) is False or age > MARK_DEAD_AFTER
+
+
+def _version(held: Held | None) -> str:
+    """Return what tells one content of a file from another, as far as the store tells; empty for none."""
+    return f"{held.size} {held.version}" if held is not None else ""
 
 
 def _opened(opened: ExitStack, stream: IO[bytes] | None) -> IO[bytes] | None:

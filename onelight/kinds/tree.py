@@ -178,5 +178,16 @@ class Tree(ABC):
         """
 
     @abstractmethod
+    def holder(self, mark: str) -> str | None:
+        """Return the token of whoever has a mark; None if nobody has said so."""
+
+    @abstractmethod
+    def release(self, mark: str, token: str) -> None:
+        """Take a mark away if it has this token, or none where this is empty; not that of somebody else.
+
+        Never asked twice: should the answer be lost, the mark may be the next one's by then.
+        """
+
+    @abstractmethod
     def room(self) -> int | None:
         """Return how many bytes more the store takes; None where it does not say."""

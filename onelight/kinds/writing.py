@@ -83,6 +83,14 @@ class TreeRepository(WritableRepository):
         """Remove a file."""
         self._growing.delete(entry)
 
+    def discard(self, entry: Entry) -> None:
+        """Remove what was just sent."""
+        self._growing.discard(entry)
+
+    def settled(self, index: Index) -> Index:
+        """Return an index with the addresses of the places that its files have by now."""
+        return self._growing.settled(index)
+
     def leftovers(self, continued: Sequence[Entry] = ()) -> list[Leftover]:
         """Return temporary files that nobody goes on with."""
         return self._growing.leftovers(continued)

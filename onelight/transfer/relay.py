@@ -221,10 +221,19 @@ class Relay(WritableRepository):
         """Tell the target."""
         self._target.clean(leftovers)
 
+    def discard(self, entry: Entry) -> None:
+        """Tell the target."""
+        self._target.discard(entry)
+
+    def settled(self, index: Index) -> Index:
+        """Ask the target."""
+        return self._target.settled(index)
+
     def write_index(self, index: Index, *rest: Any, **more: Any) -> bool:
         """Tell the target, with size and md5 of what the source does not state them of."""
         if self._known_now:
-            index = Index(self._known_now.get(entry.path, entry) for entry in index)
+            entries = (self._known_now.get(entry.path, entry) for entry in index)
+            index = Index.build(entries, facts={"seen": index.fact("seen")})
         return self._target.write_index(index, *rest, **more)
 
     # A file
@@ -298,7 +307,7 @@ class Relay(WritableRepository):
         is_compared = self._target.has_compared(stored)
         if not is_compared and not self._target.compares_md5 and self._reader is not None:
             if md5_of_source(self._target.source(stored), self._reader) != md5:
-                self._target.delete(stored)
+                self._target.discard(stored)
                 raise ChecksumMismatch(
                     f"{path} was sent, and comes back with another md5",
                     hint="It was removed there; the same command sends it again. Is a proxy in between?",

@@ -10,6 +10,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import as_completed
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,13 +147,14 @@ def upload(
         return ordered, None
     for entry in drops:
         entries.pop(entry.path, None)
-    index = Index(entries.values())
+    # With what its plan was made from: another commit since then has rows that this one lacks.
+    index = Index.build(sorted(entries.values(), key=attrgetter("path")), facts={"seen": stored.fact("seen")})
     try:
         repository.write_index(index, {} if facts is None else facts)
     except OneError as error:  # what was sent is there, and told
         return [*ordered, Outcome(INDEX_NAME, Path(INDEX_NAME), Status.FAILED, error=error)], None
     tidy(lambda: [repository.delete(entry) for entry in drops])  # no reader sees them any more
-    return ordered, index
+    return ordered, repository.settled(index)
 
 
 def tidy(remove: Callable[[], object]) -> None:
@@ -227,7 +229,7 @@ class _Sending:
         """Compare the content of a file as any reader would get it; one that is wrong is removed."""
         if md5_of_source(self._repository.source(stored), self._client) == stored.md5:
             return
-        self._repository.delete(stored)
+        self._repository.discard(stored)
         raise ChecksumMismatch(
             f"{stored.path} was sent, and comes back with another md5",
             hint="It was removed there; the same command sends it again. Is a proxy in between?",
