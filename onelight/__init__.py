@@ -35,6 +35,7 @@ __all__ = [
     "search",
     "search_terms",
     "set_repository",
+    "status",
     "times",
     "to_dataframe",
     "totals",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     search = _one.search
     search_terms = _one.search_terms
     set_repository = _one.set_repository
+    status = _one.status
     totals = _one.totals
     upload = _one.upload
 

@@ -15,7 +15,7 @@ from onelight.alf import Session, printable
 from onelight.api.asking import Asking
 from onelight.api.fetching import _entries_of
 from onelight.api.question import nearest_session
-from onelight.api.sharing import Sharing
+from onelight.api.sharing import Sharing, refuse_nested
 from onelight.config import default_folder
 from onelight.errors import AlfError, DatasetNotFound, RepositoryError, SessionNotFound
 from onelight.hashes import HASHES_NAME, Hashes
@@ -302,6 +302,7 @@ def _refuse_same(source: Repository, target: Repository) -> None:
     if isinstance(source, LocalRepository) and isinstance(target, LocalRepository):
         with contextlib.suppress(OSError):  # one of them is not there
             same = same or source.root.samefile(target.root)
+        refuse_nested(source.root, target.root)
     if same:
         raise RepositoryError(
             f"'{source.name}' and '{target.name}' are the same repository ({source.address})",

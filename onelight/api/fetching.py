@@ -11,7 +11,7 @@ from onelight.alf import Query, Session, printable
 from onelight.api.asking import Asking
 from onelight.config import Config
 from onelight.current import last_index
-from onelight.errors import AlfError, DatasetNotFound
+from onelight.errors import AlfError, ChecksumMismatch, DatasetNotFound, NotFound, SizeMismatch
 from onelight.index import Entry, Index
 from onelight.transfer import (
     Fetch,
@@ -133,6 +133,8 @@ class Fetching(Asking):
             parallel=self._most(parallel),
             progress=watcher,
         )
+        if any(isinstance(outcome.error, (ChecksumMismatch, NotFound, SizeMismatch)) for outcome in outcomes):
+            self._current.expire()  # what is shared may have changed since: the next command asks for its index
         for outcome in plan.absent:
             watcher.finish(outcome)
         return outcomes + plan.absent

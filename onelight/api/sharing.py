@@ -148,6 +148,7 @@ class Sharing(Asking):
                 hint="Leave out --delete (delete=True), or --allow-partial and --limit",
             )
         repository = self._writable()
+        refuse_nested(folder, getattr(repository, "root", None))
         if pack and not repository.takes_packs:
             raise RepositoryError(
                 f"the repository '{repository.name}' is of type {repository.kind}: it takes single files only",
@@ -297,6 +298,18 @@ class Sharing(Asking):
                 log.warning("neither %s nor %s can be written (%s): no local %s", root, kept, error, INDEX_NAME)
             else:
                 log.warning("%s cannot be written; %s is kept as %s instead", root, INDEX_NAME, kept)
+
+
+def refuse_nested(folder: Path, root: Path | None) -> None:
+    """Refuse a folder that holds the repository, or lies in it: its copy would become a part of the data."""
+    if root is None:
+        return
+    one, other = folder.resolve(), root.resolve()
+    if one != other and (one.is_relative_to(other) or other.is_relative_to(one)):
+        raise UnsafeData(
+            f"{folder} and the repository in {root} lie one in the other: the copy would become a part of the data",
+            hint="Nothing was sent. Put the repository elsewhere: onelight add-repo NAME --local FOLDER",
+        )
 
 
 def _without(stored: Index, drops: Sequence[Drop]) -> Index:

@@ -51,6 +51,8 @@ def status(root: Path | None, show_all: bool, repository: str | None, as_json: b
             why = f"  ({row.why})" if row.why else ""
             emit({"action": "status", **fields}, f"{local}{public} {row.path}{why}", as_json=as_json)
     wrong = [row for row in rows if not row.is_clean]
+    if root is not None and (problems := one.scan(root).problems):
+        say(f"{count(len(problems), 'thing')} in {root} not ALF, and not compared: onelight scan {root}")
     _tell(rows, root, one.repository.name, has_public=one.repository.kind == "figshare")
     if as_json:
         emit(
@@ -63,13 +65,15 @@ def _tell(rows: list[Compared], root: Path | None, name: str, *, has_public: boo
     words = {"=": "the same", "+": "only here", "-": "only there", "*": "different", "!": "broken"}
     if root is not None or any(row.local is not None for row in rows):
         marks = Counter(row.local.value for row in rows if row.local is not None)
-        say(f"{root or 'draft'} against '{name}': {_counts(marks, words)}")
+        say(f"{root or ('draft' if has_public else 'its index')} against '{name}': {_counts(marks, words)}")
     marks = Counter(row.public.value for row in rows if row.public is not None)
     if marks:
         words |= {"+": "not public", "-": "public only"}
         say(f"'{name}' against what is public: {_counts(marks, words)}")
     elif has_public:
         say(f"nothing of '{name}' is public yet")
+    elif root is None and not any(row.local is not None for row in rows):
+        say(f"'{name}': {len(rows):,} files, all of them in its index")
 
 
 def _counts(marks: Counter[str], words: dict[str, str]) -> str:

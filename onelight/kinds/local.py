@@ -57,7 +57,7 @@ class LocalRepository(WritableRepository):
         if not self.root.is_dir():
             raise RepositoryNotFound(
                 f"the folder {self.root} of the repository '{self.name}' is not there",
-                hint=f"Create it, or point elsewhere: onelight add-repo {self.name} --local FOLDER",
+                hint=f"Create it, or point elsewhere: onelight add-repo {self.name} --replace --local FOLDER",
             )
         stamp = last.fact("stamp") if last is not None else ""
         if self.is_still(last, stamp) and not changed(self.root, stamp.encode("latin-1")):

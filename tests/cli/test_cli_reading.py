@@ -226,3 +226,17 @@ class TestDownload:
             assert (refused.code, refused.out) == (8, "")
             assert "row 2 of .one_root" in refused.err
         assert not list(config_dir.rglob("*.npy"))
+
+
+def test_after_a_file_has_changed_at_its_place_the_same_command_fetches_it(
+    onelight: Run, data_root: Path, add_repository: Callable[..., str], serve: Callable[[Path], Any]
+) -> None:
+    onelight("index", data_root, "--hash")
+    add_repository("web", "http", base_url=serve(data_root).url)
+    session = "nicklab/Subjects/Cori/2016-12-14/001"
+    assert onelight("search").code == 0
+    changed = data_root / session / "alf" / "spikes.times.npy"
+    changed.write_bytes(changed.read_bytes()[:-1] + b"?")
+    onelight("index", data_root, "--hash")
+    assert onelight("download", session, "spikes.times").code == 6, "the index that is here is the old one"
+    assert onelight("download", session, "spikes.times").code == 0

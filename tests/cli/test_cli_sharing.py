@@ -332,3 +332,16 @@ class TestPublish:
         refused = onelight("publish", "--yes")
         assert (refused.code, refused.out) == (4, "")
         assert "has no draft" in refused.err
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_repository_within_the_folder_that_is_shared_is_refused(
+    onelight: Run, data_root: Path, add_repository: Callable[..., str], inside: bool
+) -> None:
+    session = data_root / "nicklab/Subjects/Cori/2016-12-14/001/alf/backup"
+    add_repository("near", "local", root_dir=str(session if inside else data_root.parent))
+    before = sorted(data_root.rglob("*"))
+    refused = onelight("upload", data_root, "-R", "near")
+    assert refused.code == 8
+    assert "lie one in the other" in refused.err
+    assert sorted(data_root.rglob("*")) == before

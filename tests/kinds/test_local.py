@@ -62,7 +62,7 @@ def test_a_folder_that_is_not_there_is_told_with_the_way_out(tmp_path: Path) -> 
     repository = LocalRepository("here", tmp_path / "gone")
     with pytest.raises(RepositoryNotFound, match="gone") as caught:
         repository.refresh()
-    assert "add-repo here --local" in caught.value.hint
+    assert "add-repo here --replace --local" in caught.value.hint
     assert list(repository.stored()) == []
 
 
