@@ -35,6 +35,10 @@ _INSTEAD = {
 }
 
 
+# The name of a file with a key is none: hidden, it would take the beginning of every path out of every message.
+_FILE = re.compile(r"file|path|dir|hosts", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a store is.
@@ -134,7 +138,9 @@ def secrets_of(options: Any, *, named: bool = False) -> list[str]:
         return [
             secret
             for key, value in options.items()
-            for secret in secrets_of(value, named=named or bool(SECRET_WORD.search(str(key))))
+            for secret in secrets_of(
+                value, named=not _FILE.search(str(key)) and (named or bool(SECRET_WORD.search(str(key))))
+            )
         ]
     if isinstance(options, list):
         return [secret for value in options for secret in secrets_of(value, named=named)]

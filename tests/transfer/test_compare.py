@@ -61,7 +61,7 @@ class TestLocal:
 
     def test_what_the_store_has_not_checked_is_broken_however_much_it_looks_right(self) -> None:
         sign, _, why = marks(entry(), entry(md5=None), None)
-        assert (sign, why) == ("!", "its md5 is not confirmed yet: look again later")
+        assert (sign, why) == ("!", "its md5 is not known yet: look again later, or run the upload again")
 
     def test_what_is_stored_and_in_no_index_is_broken_for_no_reader_sees_it(self) -> None:
         one = only(compare(Index([entry()]), Index([entry()]), Index([]), None))

@@ -33,6 +33,7 @@ from onelight.errors import (
 from onelight.index import INDEX_NAME, Entry, Index
 from onelight.kinds import open_repository
 from onelight.kinds.http import HttpRepository
+from onelight.kinds.place import secrets_of
 from onelight.kinds.remote import RemoteRepository
 from onelight.kinds.tree import Taken, is_part, part_beside
 from onelight.route import Inline, Opened, Route
@@ -703,3 +704,8 @@ def test_a_package_that_is_missing_is_named(url: str, module: str) -> None:
     assert "is not installed" in done.stdout
     assert module in done.stdout
     assert "onelight[remote]" in done.stdout
+
+
+def test_the_name_of_a_file_with_a_key_is_no_secret(tmp_path: Path) -> None:
+    options = {"key_filename": str(tmp_path / "id_ed25519"), "known_hosts": str(tmp_path), "secret": "0123456789abcdef"}
+    assert secrets_of({"a": [options]}) == ["0123456789abcdef"]
