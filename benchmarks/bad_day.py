@@ -117,7 +117,7 @@ def judge(said: dict[str, Any], paths: list[str]) -> bool:
         if not found:
             break
     names = collections.Counter(file["name"] for file in files)
-    wanted = {path.replace("/", "~") for path in paths} | {".one_root"}
+    wanted = {path.replace("/", "~") for path in paths} | {".one_root", "datasets.pqt", "sessions.pqt"}
     print(
         f"stored: {len(files):,} files, statuses {dict(collections.Counter(file['status'] for file in files))}, "
         f"{len(names.keys() - wanted)} leftovers, {sum(names.values()) - len(names)} twice, "

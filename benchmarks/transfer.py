@@ -452,9 +452,9 @@ class Bench:
         data = self.folder / "box"
         seen_as = [free_port() for _ in range(3)]
         onelight = [sys.executable, "-m", "onelight"]
-        command = [*onelight, "sandbox", "--json", "--data", str(data), "--port", "0", "--file-limit", str(count + 1)]
+        command = [*onelight, "sandbox", "--json", "--data", str(data), "--port", "0", "--file-limit", str(count + 20)]
         if slow:
-            command = [sys.executable, PROCESSES, "sandbox", str(data), str(count + 1), *map(str, seen_as)]
+            command = [sys.executable, PROCESSES, "sandbox", str(data), str(count + 20), *map(str, seen_as)]
         (self.served / name / ".one_root").unlink(missing_ok=True)  # ONE light writes it there as well
         shutil.rmtree(self.environment["ONELIGHT_CONFIG_DIR"], ignore_errors=True)
         os.sync()
@@ -493,7 +493,8 @@ class Bench:
             request = urllib.request.Request(url, headers={"Authorization": f"token {said['token']}"})
             with urllib.request.urlopen(request) as answer:
                 found |= {file["name"]: file["computed_md5"] for file in json.load(answer)}
-        found.pop(".one_root", None)
+        for name_of in (".one_root", "datasets.pqt", "sessions.pqt"):
+            found.pop(name_of, None)
         root = self.served / name
         made = {
             path.relative_to(root).as_posix().replace("/", "~"): md5_of(path)
