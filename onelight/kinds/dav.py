@@ -155,6 +155,8 @@ class DavTree(Tree):
             answer = self._ask("PROPFIND", f"{self.url(path)}/", {"Depth": "0", **_XML}, PROPFIND, answers={404, 410})
         if answer.status in (404, 410):
             return None
+        if answer.status != 207:  # Caddy shows the file
+            raise _read_only(self.url(path), answer)
         above = f"{self.url(folder)}/" if folder else f"{self._base_url}/"
         items = [item for item in read_multistatus(answer.body, above) if item.name == name]
         return (items[0], answer) if items else None

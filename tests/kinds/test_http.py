@@ -360,7 +360,14 @@ def test_a_server_without_webdav_can_be_read_only(server: WebServer, client: Cli
     server.faults["/data/"] = [status(answer)]
     with pytest.raises(ReadOnlyRepository, match="onelight index FOLDER"):
         HttpRepository("web", f"{server.url}/data", client).stored()
-    assert {request.method for request in server.requests} == {"GET", "PROPFIND"}
+    assert {request.method for request in server.requests} <= {"GET", "PROPFIND"}
+
+
+def test_a_server_that_answers_every_method_with_the_file_can_be_read_only(server: WebServer, client: Client) -> None:
+    page = [lambda exchange: exchange.answer(200, b"<html>a page</html>")]
+    server.faults.update({f"/data/{name}": page for name in ("", ".one_root.lock", "lab/")})
+    with pytest.raises(ReadOnlyRepository):
+        HttpRepository("web", f"{server.url}/data", client).stored()
 
 
 def test_an_empty_file_of_the_index_needs_no_server(server: WebServer, client: Client) -> None:
